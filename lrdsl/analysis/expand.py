@@ -1,0 +1,637 @@
+"""Syntax tree → checked tree: names resolved, calls expanded, kinds checked."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import e, pi
+
+from lrdsl import core, limits
+from lrdsl.analysis.arguments import bind_arguments
+from lrdsl.analysis.names import explain_unknown_call, explain_unknown_name
+from lrdsl.analysis.problems import Problems
+from lrdsl.analysis.scope import Deferred, Function, LetValue, Scope, Target
+from lrdsl.source import Span
+from lrdsl.syntax import nodes
+from lrdsl.syntax.printer import print_expression
+from lrdsl.vocabulary import (
+    CLOCKS,
+    CONSTANTS,
+    CURVES,
+    END,
+    FUNCTIONS,
+    REFERENCES,
+    SNAPSHOT,
+    STALLED,
+    CurveParameter,
+    Kind,
+)
+
+
+class TooLarge(Exception):
+    """The program expands to more than the limits allow; a diagnostic says so."""
+
+
+_CHAIN_FUNCTIONS = {"+": "+", "-": "+", "*": "*", "/": "*"}
+
+
+class Expander:
+    """Expands expressions into checked nodes.
+
+    On a mistake it reports and goes on with a stand-in, so that one run finds them all; a
+    tree that was reported on is never used.
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._nodes = 0
+        self._depth = 0
+        self.used: set[str] = set()
+        """The `let`s that something refers to."""
+
+    # -- entry points -------------------------------------------------------------------
+
+    def schedule(self, expression: nodes.Expression, scope: Scope) -> core.Core:
+        """Expand what stands where a schedule is due."""
+        node = self._expand(expression, scope)
+        self._need_value(node)
+        return node
+
+    def constant(self, expression: nodes.Expression, scope: Scope, owner: str) -> core.Core:
+        """Expand the value of a `let`: a number or a time."""
+        node = self._expand(expression, scope)
+        span = self._span(expression, scope)
+        if core.is_condition(node):
+            self._condition_misplaced(node)
+        elif core.varies(node) or self._refers(node):
+            self._problems.add(
+                "LRS402",
+                f"`{owner}` is not a number or a time",
+                span,
+                "varies in time, or is known only while training",
+                help=f"write it as a function: `def {owner}() = …`",
+            )
+        return node
+
+    def definition(self, expression: nodes.Expression, scope: Scope) -> None:
+        """Check the body of a `def`, or a default in it, with its parameters unknown."""
+        self._expand(expression, scope)
+
+    # -- expressions --------------------------------------------------------------------
+
+    def _expand(self, node: nodes.Expression, scope: Scope) -> core.Core:
+        self._nodes += 1
+        self._depth += 1
+        try:
+            if self._nodes > limits.NODES or self._depth > limits.NESTING + 20:
+                raise TooLarge(
+                    f"more than {limits.NODES:,} nodes"
+                    if self._nodes > limits.NODES
+                    else f"more than {limits.NESTING} levels of nesting",
+                    self._span(node, scope),
+                )
+            return self._expand_node(node, scope)
+        finally:
+            self._depth -= 1
+
+    def _expand_node(self, node: nodes.Expression, scope: Scope) -> core.Core:
+        span = self._span(node, scope)
+        match node:
+            case nodes.Amount(unit=unit, value=value):
+                return core.Time(value, unit, span) if unit else core.Number(value, span)
+            case nodes.Name():
+                return self._name(node, scope, span)
+            case nodes.Text(value=text):
+                self._problems.add(
+                    "LRS208",
+                    f'the metric `"{text}"` stands where a value is needed',
+                    span,
+                    "only a condition names a metric",
+                    help=f'write a condition after `until`: `until "{text}" < 0.3`',
+                )
+                return core.Number(Fraction(1), span)
+            case nodes.Stop():
+                self._problems.add(
+                    "LRS208",
+                    "`stop` stands where a schedule is needed",
+                    span,
+                    "only allowed as the last segment, after `then`",
+                    help="write `… until 60 then stop`",
+                )
+                return core.Number(Fraction(1), span)
+            case nodes.Call():
+                return self._call(node, scope, span)
+            case nodes.Group(inner=inner):
+                return self._block(self._expand(inner, scope), span)
+            case nodes.Unary(operator=operator, operand=inner):
+                signed = self._expand(inner, scope)
+                return signed if operator == "+" else self._apply("negative", [signed], span)
+            case nodes.Power(base=base, exponent=exponent):
+                parts = [self._expand(base, scope), self._expand(exponent, scope)]
+                self._need_starts(parts, "^")
+                return self._apply("^", parts, span)
+            case nodes.Chain():
+                return self._chain(node, scope, span)
+            case nodes.Sequence():
+                return self._sequence(node, scope, span)
+        return self._postfix(node, scope, span)
+
+    def _postfix(
+        self,
+        node: nodes.For | nodes.Skip | nodes.By | nodes.Snapshot | nodes.Repeat,
+        scope: Scope,
+        span: Span,
+    ) -> core.Core:
+        operand = self._expand(node.operand, scope)
+        self._need_value(operand)
+        match node:
+            case nodes.For(length=length):
+                return core.For(operand, self._time(length, scope, "for"), span)
+            case nodes.Skip(amount=amount):
+                return core.Skip(operand, self._time(amount, scope, "skip"), span)
+            case nodes.By(interval=interval):
+                if self._is_epoch(interval, scope):
+                    return core.By(operand, None, span)
+                return core.By(operand, self._time(interval, scope, "by"), span)
+            case nodes.Snapshot(arguments=arguments, word_span=word_span):
+                where = scope.blame or word_span
+                bound = bind_arguments(
+                    "snapshot", SNAPSHOT, arguments, where, scope, self._problems
+                )
+                parameters = self._parameters(SNAPSHOT, bound, scope, where)
+                return core.Snapshot(operand, parameters, span)
+            case nodes.Repeat(count=count, stretch=stretch, scale=scale):
+                count_, stretch_, scale_ = (
+                    None if part is None else self._number(part, scope, word)
+                    for part, word in (
+                        (count, "repeat"),
+                        (stretch, "stretch"),
+                        (scale, "scale"),
+                    )
+                )
+                return core.Repeat(operand, count_, stretch_, scale_, span)
+
+    def _span(self, node: nodes.Node, scope: Scope) -> Span:
+        return scope.blame or node.span
+
+    def _block(self, node: core.Core, span: Span) -> core.Core:
+        """Make a block of what has its own time; arithmetic in parentheses needs none."""
+        if isinstance(node, core.For | core.Skip | core.Repeat | core.By | core.Snapshot):
+            return core.Sequence((core.Segment(node, None, span),), span)
+        return node
+
+    def _name(self, node: nodes.Name, scope: Scope, span: Span) -> core.Core:
+        name = node.id
+        if name in scope.arguments:
+            argument = scope.arguments[name]
+            if argument is None:  # the definition itself is being checked
+                return core.Number(Fraction(1), span)
+            return self._expand(argument.expression, argument.scope)
+        match scope.find(name):
+            case LetValue(value=value):
+                self.used.add(name)
+                return _moved(value, span)
+            case Target(name=target):
+                return core.TargetValue(target, span)
+        if name in CLOCKS:
+            return core.Clock(name, span)
+        if name in REFERENCES:
+            return core.Reference(name, span)
+        if name in CONSTANTS:
+            return core.Number(pi if name == "pi" else e, span)
+        if name == END:
+            return core.Time(Fraction(1), END, span)
+        explain_unknown_name(name, scope, span, self._problems)
+        return core.Number(Fraction(1), span)
+
+    def _call(self, node: nodes.Call, scope: Scope, span: Span) -> core.Core:
+        name = node.name
+        where = scope.blame or node.name_span
+        if name in CURVES:
+            return self._curve(node, scope, span, where)
+        if name in FUNCTIONS:
+            return self._function(node, scope, span, where)
+        if name == "stalled":
+            bound = bind_arguments(name, STALLED, node.arguments, where, scope, self._problems)
+            parameters = self._parameters(STALLED, bound, scope, where)
+            metric = parameters.pop("monitor", core.Word("", span))
+            assert isinstance(metric, core.Word)
+            return core.Stalled(metric.text, parameters, span)
+        declared = scope.find(name) if name not in scope.arguments else None
+        if not isinstance(declared, Function):
+            explain_unknown_call(name, scope, where, self._problems)
+            for argument in node.arguments:
+                self._expand(argument.value, scope)
+            return core.Number(Fraction(1), span)
+        definition = declared.definition
+        specification = tuple(
+            CurveParameter(p.name, required=p.default is None, positional=True)
+            for p in definition.parameters
+        )
+        bound = bind_arguments(
+            name, specification, node.arguments, where, scope, self._problems
+        )
+        blame = span if declared.prelude or scope.blame else None
+        arguments: dict[str, Deferred | None] = {}
+        for parameter in definition.parameters:
+            given = bound.get(parameter.name)
+            if given is not None:
+                arguments[parameter.name] = Deferred(given.value, scope)
+            elif parameter.default is not None:
+                inside = scope.inside(declared, dict(arguments), blame)
+                arguments[parameter.name] = Deferred(parameter.default, inside)
+            else:  # reported as missing
+                arguments[parameter.name] = None
+        body = self._expand(definition.body, scope.inside(declared, arguments, blame))
+        return self._block(body, span)
+
+    def _chain(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
+        first = node.operators[0]
+        if first in ("and", "or"):
+            items = tuple(self._condition(item, scope) for item in node.operands)
+            return core.Joined(first, items, span)
+        if first not in _CHAIN_FUNCTIONS:
+            return self._comparison(node, scope, span)
+        parts = [self._expand(operand, scope) for operand in node.operands]
+        if first in "*/":
+            self._need_starts(parts, first)
+        result = [parts[0]]
+        for operator, part in zip(node.operators, parts[1:], strict=True):
+            if operator in "+*":
+                result.append(part)
+            elif operator == "-":
+                result.append(self._apply("negative", [part], part.span))
+            else:  # a quotient takes all that stands before it
+                so_far = self._apply("*", result, span)
+                result = [self._apply("/", [so_far, part], span)]
+        return self._apply(_CHAIN_FUNCTIONS[first], result, span)
+
+    def _comparison(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
+        left, right = node.operands
+        operator = node.operators[0]
+        metric = self._metric(left, scope)
+        if metric is None:
+            flipped = self._metric(right, scope)
+            if flipped is None:
+                self._problems.add(
+                    "LRS208",
+                    "a comparison without a metric",
+                    span,
+                    "one side must be the name of a metric",
+                    help="for a time, write it alone: `until 10`",
+                )
+                return core.Compare("", operator, core.Number(Fraction(1), span), span)
+            metric, right = flipped, left
+            operator = operator.translate(str.maketrans("<>", "><"))
+        limit = self._number(right, scope, operator)
+        return core.Compare(metric, operator, limit, span)
+
+    def _metric(self, node: nodes.Expression, scope: Scope) -> str | None:
+        """Return the metric that a node names, None if it is something else."""
+        while isinstance(node, nodes.Group):
+            node = node.inner
+        if isinstance(node, nodes.Text):
+            return node.value
+        if not isinstance(node, nodes.Name):
+            return None
+        if node.id in scope.arguments:
+            argument = scope.arguments[node.id]
+            if argument is None:  # the definition itself is being checked
+                return node.id
+            return self._metric(argument.expression, argument.scope)
+        known = {*CLOCKS, *REFERENCES, *CONSTANTS, END}
+        if node.id in known or scope.find(node.id) is not None:
+            return None
+        return node.id
+
+    def _sequence(self, node: nodes.Sequence, scope: Scope, span: Span) -> core.Core:
+        segments = []
+        last = len(node.segments) - 1
+        for index, segment in enumerate(node.segments):
+            where = self._span(segment, scope)
+            if isinstance(segment.body, nodes.Stop) and index and index == last:
+                segments.append(core.Segment(core.Stop(where), None, where))
+                if segment.until is not None:
+                    self._problems.add(
+                        "LRS208",
+                        "`stop` has a boundary",
+                        self._span(segment.until, scope),
+                        "nothing follows the end of training",
+                        help="write `then stop`",
+                    )
+                continue
+            body = self._expand(segment.body, scope)
+            self._need_value(body)
+            until = None
+            if segment.until is not None:
+                until = self._condition(segment.until, scope)
+            segments.append(core.Segment(body, until, where))
+        return core.Sequence(tuple(segments), span)
+
+    def _condition(self, node: nodes.Expression, scope: Scope) -> core.Core:
+        """Expand what `until` waits for: a time or a condition."""
+        inner = node
+        while isinstance(inner, nodes.Group):
+            inner = inner.inner
+        if isinstance(inner, nodes.Chain) and inner.operators[0] not in _CHAIN_FUNCTIONS:
+            return self._expand(inner, scope)
+        if isinstance(inner, nodes.Call) and inner.name == "stalled":
+            return self._expand(inner, scope)
+        metric = self._metric(node, scope)
+        if metric is not None and isinstance(inner, nodes.Text):
+            self._problems.add(
+                "LRS306",
+                f"the metric `{metric}` alone is no condition",
+                self._span(node, scope),
+                "compare it, or wait until it stalls",
+                help=f"write `{metric} < 0.3` or `stalled({metric}, patience=5)`",
+            )
+            return core.Time(Fraction(1), "epochs", self._span(node, scope))
+        return self._time(node, scope, "until")
+
+    # -- curves and functions -----------------------------------------------------------
+
+    def _curve(self, node: nodes.Call, scope: Scope, span: Span, where: Span) -> core.Core:
+        name = node.name
+        specification = CURVES[name]
+        bound = bind_arguments(
+            name, specification, node.arguments, where, scope, self._problems
+        )
+        parameters = self._parameters(specification, bound, scope, span)
+        if name == "warmup":
+            length = parameters.pop("duration", core.Number(Fraction(1), span))
+            ramp = core.Curve(
+                "linear", {**parameters, "to": core.Reference("next", span)}, True, span
+            )
+            return core.For(ramp, length, span)
+        if name == "exp":
+            return self._exponential(node, parameters, bound, span, where)
+        start = "value" if name == "const" else "from"
+        return core.Curve(name, parameters, start not in bound and start in parameters, span)
+
+    def _exponential(
+        self,
+        node: nodes.Call,
+        parameters: dict[str, core.Core],
+        bound: dict[str, nodes.Argument],
+        span: Span,
+        where: Span,
+    ) -> core.Core:
+        is_open = "from" not in bound
+        if "rate" in bound and "to" in bound:
+            self._problems.add(
+                "LRS205",
+                "`exp` is given both a rate and an end",
+                bound["to"].span,
+                "the end follows from the rate",
+                help="write `exp(0.1)` or `exp(to=1e-5)`",
+            )
+        elif "rate" not in bound and "to" not in bound:
+            self._problems.add(
+                "LRS204",
+                "`exp` has neither a rate nor an end",
+                where,
+                "one of them is needed",
+                help="write `exp(0.1)` or `exp(to=1e-5)`; the mathematical function is `e ^ x`",
+            )
+        if "to" in bound:
+            if "every" in bound:
+                self._problems.add(
+                    "LRS203",
+                    "`exp(to=…)` has no argument `every`",
+                    bound["every"].span,
+                    "it takes the whole segment",
+                    help="write `exp(rate, every=…)`, or leave `every` out",
+                )
+            chosen = {key: parameters[key] for key in ("from", "to")}
+            return core.Curve("geometric", chosen, is_open, span)
+        chosen = {
+            key: parameters[key] for key in ("from", "rate", "every") if key in parameters
+        }
+        return core.Curve("exponential", chosen, is_open, span)
+
+    def _function(self, node: nodes.Call, scope: Scope, span: Span, where: Span) -> core.Core:
+        fewest, most = FUNCTIONS[node.name]
+        count = len(node.arguments)
+        for argument in node.arguments:
+            if argument.key is not None:
+                self._problems.add(
+                    "LRS203",
+                    f"the function `{node.name}` has no argument `{argument.key}`",
+                    scope.blame or argument.key_span or argument.span,
+                    "its arguments go by position",
+                    help="leave the name out"
+                    if node.name not in ("min", "max")
+                    else f"leave the name out; a curve's `{node.name}` goes inside the curve",
+                )
+        if count < fewest or (most is not None and count > most):
+            wanted = f"{fewest}" if fewest == most else f"{fewest} or more"
+            few = count < fewest
+            self._problems.add(
+                "LRS204" if few else "LRS205",
+                f"`{node.name}` takes {wanted} argument{'s' * (wanted != '1')}, not {count}",
+                where,
+                "too few" if few else "too many",
+                help=f"write `{node.name}({', '.join('xyz'[: max(fewest, 1)])})`",
+            )
+        parts = [self._expand(argument.value, scope) for argument in node.arguments]
+        if count < fewest:
+            return core.Number(Fraction(1), span)
+        return self._apply(node.name, parts, span)
+
+    def _parameters(
+        self,
+        specification: tuple[CurveParameter, ...],
+        bound: dict[str, nodes.Argument],
+        scope: Scope,
+        span: Span,
+    ) -> dict[str, core.Core]:
+        result = {}
+        for parameter in specification:
+            argument = bound.get(parameter.name)
+            if argument is not None:
+                result[parameter.name] = self._parameter(parameter, argument.value, scope)
+            elif parameter.default is not None:
+                result[parameter.name] = _default(parameter, span)
+        return result
+
+    def _parameter(
+        self, parameter: CurveParameter, node: nodes.Expression, scope: Scope
+    ) -> core.Core:
+        span = self._span(node, scope)
+        match parameter.kind:
+            case Kind.TIME:
+                return self._time(node, scope, parameter.name)
+            case Kind.METRIC:
+                metric = self._metric(node, scope)
+                if metric is None:
+                    self._problems.add(
+                        "LRS208",
+                        f"`{parameter.name}` is not the name of a metric",
+                        span,
+                        "a metric's name is needed",
+                        help=f"write `{parameter.name}=val_loss`",
+                    )
+                return core.Word(metric or "", span)
+            case Kind.CHOICE:
+                word = node.id if isinstance(node, nodes.Name) else None
+                if isinstance(node, nodes.Name) and node.id in scope.arguments:
+                    argument = scope.arguments[node.id]
+                    if argument is None:
+                        return core.Word(parameter.choices[0], span)
+                    return self._parameter(parameter, argument.expression, argument.scope)
+                if word not in parameter.choices:
+                    choices = ", ".join(f"`{choice}`" for choice in parameter.choices)
+                    self._problems.add(
+                        "LRS408",
+                        f"`{parameter.name}` cannot be `{print_expression(node)[:40]}`",
+                        span,
+                        f"one of {choices}",
+                        help=f"write `{parameter.name}={parameter.choices[0]}`",
+                    )
+                return core.Word(word or "", span)
+        return self._number(node, scope, parameter.name)
+
+    # -- kinds --------------------------------------------------------------------------
+
+    def _number(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
+        """Expand what must be a value that is constant within the segment."""
+        result = self._expand(node, scope)
+        self._need_value(result)
+        self._need_constant(result, what)
+        return result
+
+    def _time(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
+        """Expand what must be a time; a bare number counts in the file's unit."""
+        result = self._expand(node, scope)
+        if core.is_condition(result):
+            self._condition_misplaced(result)
+        else:
+            self._need_constant(result, what)
+        return result
+
+    def _is_epoch(self, node: nodes.Expression, scope: Scope) -> bool:
+        while isinstance(node, nodes.Name) and node.id in scope.arguments:
+            argument = scope.arguments[node.id]
+            if argument is None:
+                return False
+            node, scope = argument.expression, argument.scope
+        return isinstance(node, nodes.Name) and node.id == "epoch"
+
+    def _need_constant(self, node: core.Core, what: str) -> None:
+        if core.varies(node):
+            self._problems.add(
+                "LRS402",
+                f"`{what}` varies in time",
+                node.span,
+                "must be constant within the segment",
+                help="write the curve as a formula: `0.1 + 0.9 * progress`"
+                if what in ("from", "to", "max", "min", "value")
+                else "write a number, a `let` or a parameter",
+            )
+
+    def _need_value(self, node: core.Core) -> None:
+        if core.is_condition(node):
+            self._condition_misplaced(node)
+        elif core.is_time(node):
+            self._time_misplaced(node)
+
+    def _time_misplaced(self, node: core.Core) -> None:
+        repair = "write a number"
+        what = "a time stands where a value is needed"
+        if isinstance(node, core.Time) and node.unit == "%":
+            what = "a percentage stands where a value is needed"
+            repair = f"write the number `{float(node.value / 100):g}`"
+        self._problems.add("LRS401", what, node.span, "not a value", help=repair)
+
+    def _condition_misplaced(self, node: core.Core) -> None:
+        self._problems.add(
+            "LRS409",
+            "a condition stands where a value is needed",
+            node.span,
+            "only `until` takes a condition",
+            help="write `until` before it",
+        )
+
+    def _refers(self, node: core.Core) -> bool:
+        if isinstance(node, core.Reference | core.Clock):
+            return True
+        return isinstance(node, core.Apply) and any(map(self._refers, node.operands))
+
+    def _need_starts(self, parts: list[core.Core], operator: str) -> None:
+        for part in parts:
+            curve = _open_curve(part)
+            if curve is None:
+                continue
+            # A warmup climbs to what follows it, which a factor does not know.
+            warmup = isinstance(curve.parameters.get("to"), core.Reference)
+            repair = "say `from=`, as in `linear(from=0, to=1)`"
+            if warmup:
+                repair = "write the factor out: `(linear(from=0, to=1) for 5)`"
+            self._problems.add(
+                "LRS405",
+                f"a curve inside `{operator}` does not say where it starts",
+                curve.span,
+                "would climb to the rate that follows" if warmup else "would start at a rate",
+                help=repair,
+            )
+
+    def _apply(self, function: str, operands: list[core.Core], span: Span) -> core.Core:
+        if len(operands) == 1 and function in "+*":
+            return operands[0]
+        times = [operand for operand in operands if core.is_time(operand)]
+        for operand in operands:
+            if core.is_condition(operand):
+                self._condition_misplaced(operand)
+        if times and function not in ("+", "negative"):
+            # A multiple of one time is a time; anything else of times is not.
+            wrong = times
+            if function == "*" or (function == "/" and operands[0] is times[0]):
+                wrong = times[1:]
+            for operand in wrong:
+                self._time_misplaced(operand)
+        varying = any(map(core.varies, operands))
+        return core.Apply(function, tuple(operands), bool(times), varying, span)
+
+
+def _default(parameter: CurveParameter, span: Span) -> core.Core:
+    text = parameter.default or ""
+    if text in REFERENCES:
+        return core.Reference(text, span)
+    if parameter.kind in (Kind.METRIC, Kind.CHOICE):
+        return core.Word(text, span)
+    number, _, unit = text.partition(" ")
+    if unit:
+        return core.Time(Fraction(number), "steps", span)
+    return core.Number(Fraction(number), span)
+
+
+def _moved(value: core.Core, span: Span) -> core.Core:
+    """Return the value of a `let` as if written where it is used."""
+    match value:
+        case core.Number(value=number):
+            return core.Number(number, span)
+        case core.Time(value=number, unit=unit):
+            return core.Time(number, unit, span)
+        case core.Apply(function=function, operands=operands, is_time=time, varies=varying):
+            return core.Apply(function, operands, time, varying, span)
+    return value
+
+
+def _open_curve(node: core.Core) -> core.Curve | None:
+    """Return a curve whose start is decided by what was in force before `node`."""
+    match node:
+        case core.Curve(open=is_open):
+            return node if is_open else None
+        case core.Sequence(segments=segments):
+            return _open_curve(segments[0].body)
+        case (
+            core.For(operand=operand)
+            | core.Skip(operand=operand)
+            | core.Repeat(operand=operand)
+            | core.By(operand=operand)
+            | core.Snapshot(operand=operand)
+        ):
+            return _open_curve(operand)
+        case core.Apply(operands=operands):
+            return next((c for c in map(_open_curve, operands) if c is not None), None)
+    return None

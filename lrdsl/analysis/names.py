@@ -1,0 +1,101 @@
+"""Messages about names: unknown, defined too late, or used as what they are not."""
+
+from __future__ import annotations
+
+from lrdsl.analysis.problems import Problems
+from lrdsl.analysis.scope import Function, LetValue, Scope, Target
+from lrdsl.source import Span
+from lrdsl.suggest import suggest
+from lrdsl.vocabulary import (
+    CLOCKS,
+    CONSTANTS,
+    CURVES,
+    END,
+    FOREIGN,
+    FUNCTIONS,
+    REFERENCES,
+)
+
+_LISTED = 8
+
+
+def explain_unknown_name(name: str, scope: Scope, span: Span, problems: Problems) -> None:
+    """Report a name that stands for no value."""
+    declared = scope.find(name)
+    if name in CURVES or isinstance(declared, Function):
+        kind = "curve" if name in CURVES else "function"
+        problems.add(
+            "LRS208",
+            f"`{name}` is a {kind}, not a value",
+            span,
+            "called with parentheses",
+            help=f"write `{name}(…)`",
+        )
+        return
+    if name in FUNCTIONS:
+        problems.add(
+            "LRS208",
+            f"`{name}` is a function, not a value",
+            span,
+            "called with parentheses",
+            help=f"write `{name}(…)`",
+        )
+        return
+    if name in scope.declared or name in scope.below:
+        problems.add(
+            "LRS201",
+            f"`{name}` is used before it is defined",
+            span,
+            "a definition sees only what stands above it",
+            help=f"move the definition of `{name}` above this line",
+        )
+        return
+    values = [n for n, d in scope.visible() if isinstance(d, LetValue | Target)]
+    own = [*scope.arguments, *values]
+    known = [*own, *CLOCKS, *REFERENCES, *CONSTANTS, END]
+    calls = [*CURVES, *(n for n, d in scope.visible() if isinstance(d, Function))]
+    meant = suggest(name, known, FOREIGN)
+    if meant is None:
+        meant = suggest(name, calls, FOREIGN)
+        meant = None if meant is None else f"{meant}(…)"
+    if meant is not None:
+        repair = f"did you mean `{meant}`?"
+    elif 0 < len(own) <= _LISTED:
+        repair = "names defined here are " + ", ".join(f"`{n}`" for n in own)
+    else:
+        repair = f"define it above: `let {name} = 0.1`"
+    problems.add("LRS201", f"`{name}` is not defined", span, "unknown name", help=repair)
+
+
+def explain_unknown_call(name: str, scope: Scope, span: Span, problems: Problems) -> None:
+    """Report a call of what is no curve and no function."""
+    declared = scope.find(name)
+    if (
+        name in scope.arguments
+        or isinstance(declared, LetValue | Target)
+        or name in (*CLOCKS, *REFERENCES, *CONSTANTS, END)
+    ):
+        problems.add(
+            "LRS208",
+            f"`{name}` is a value, not a function",
+            span,
+            "cannot be called",
+            help=f"write `{name}` alone, or `{name} * (…)`",
+        )
+        return
+    if name in scope.declared or name in scope.below:
+        problems.add(
+            "LRS202",
+            f"`{name}` is called before it is defined",
+            span,
+            "a definition sees only what stands above it",
+            help=f"move the definition of `{name}` above this line",
+        )
+        return
+    functions = [n for n, d in scope.visible() if isinstance(d, Function)]
+    meant = suggest(name, [*CURVES, *FUNCTIONS, *functions], FOREIGN)
+    if meant is not None:
+        repair = f"did you mean `{meant}`?"
+    else:
+        repair = f"the curves are {', '.join(f'`{n}`' for n in CURVES)}"
+    problems.add("LRS202", f"`{name}` does not exist", span, "no such curve", help=repair)

@@ -1,0 +1,126 @@
+"""What is worth writing beside a curve: its first, highest and last value, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrdsl.scales import format_time
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+
+_EVALUATED_WHOLE = 2**17
+_GRID = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Highlights:
+    """The first, highest and last value of a target.
+
+    Of the steps that run, where their number is known; else of the curve.  Times are in
+    the plan's unit, steps count from 0.
+    """
+
+    first: float
+    peak: float
+    last: float
+    peak_time: float
+    last_time: float
+    peak_step: int | None
+    is_executed: bool
+
+
+def highlights(plan: Plan, target: str) -> Highlights:
+    """Return what `target` starts with, reaches and ends with under `plan`.
+
+    However long the training, a bounded number of steps is evaluated.  Past some hundred
+    thousand steps the peak is sought where the sampled curve is highest; it is exact if
+    the curve has one top there.
+    """
+    x, y = plan.polyline(target, _GRID)
+    top = int(np.argmax(y))
+    total = plan.total_steps
+    if total is None:
+        return Highlights(
+            float(y[0]), float(y[top]), float(y[-1]), float(x[top]), float(x[-1]), None, False
+        )
+    per_unit = steps_per_unit(plan)
+    if total <= _EVALUATED_WHOLE:
+        steps = np.arange(total)
+    else:
+        steps = _near_top(plan, target, x[max(top - 1, 0)], x[min(top + 1, len(x) - 1)])
+    values = plan.values(steps, target)
+    best = int(np.argmax(values))
+    peak, peak_step = float(values[best]), int(steps[best])
+    first, last = (float(v) for v in plan.values(np.array([0, total - 1]), target))
+    if last > peak:
+        peak, peak_step = last, total - 1
+    if first >= peak:
+        peak, peak_step = first, 0
+    return Highlights(
+        first=first,
+        peak=peak,
+        last=last,
+        peak_time=float(Fraction(peak_step) / per_unit),
+        last_time=float(Fraction(total - 1) / per_unit),
+        peak_step=peak_step,
+        is_executed=True,
+    )
+
+
+def main_target(plan: Plan) -> str:
+    """Return the target that a plan is mostly about: the rate, where it is set."""
+    return "lr" if "lr" in plan.targets else plan.targets[0]
+
+
+def steps_per_unit(plan: Plan) -> Fraction:
+    """Return the number of steps in one unit of the plan's times (1 if it is a step)."""
+    if plan.unit == "steps" or plan.total_steps is None:
+        return Fraction(1)
+    return Fraction(plan.total_steps) / plan.length
+
+
+def smallest_tick(plan: Plan) -> Fraction | None:
+    """Return the time between two steps, in the plan's unit, or None if it is not known."""
+    if plan.total_steps is None:
+        return None
+    return 1 / steps_per_unit(plan)
+
+
+def length_in_words(plan: Plan) -> str:
+    """Return how long the training is: `90 epochs of 390 steps = 35,100 steps`."""
+    total = plan.total_steps
+    if plan.epochs is not None and plan.steps_per_epoch is not None and total is not None:
+        return (
+            f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}"
+            f" = {_count(total, 'step')}"
+        )
+    if plan.unit == "steps":
+        text = f"{format_time(plan.length)} steps"
+        if plan.steps_per_epoch is not None:
+            epochs = Fraction(plan.length, plan.steps_per_epoch)
+            text += f" = {format_time(epochs)} epochs of {_count(plan.steps_per_epoch, 'step')}"
+        return text
+    return f"{format_time(plan.length)} epochs"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _near_top(plan: Plan, target: str, left: float, right: float) -> NDArray[np.int64]:
+    """Return the steps between two times, thinned towards the highest until they are few."""
+    total = plan.total_steps or 1
+    per_unit = float(steps_per_unit(plan))
+    low = max(int(left * per_unit) - 1, 0)
+    high = min(int(right * per_unit) + 1, total - 1)
+    while high - low > _GRID:
+        grid = np.unique(np.linspace(low, high, _GRID).astype(np.int64))
+        best = int(np.argmax(plan.values(grid, target)))
+        low, high = int(grid[max(best - 1, 0)]), int(grid[min(best + 1, len(grid) - 1)])
+    return np.arange(low, high + 1)

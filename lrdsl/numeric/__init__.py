@@ -1,0 +1,1 @@
+"""Exact clocks, elementary functions and noise: NumPy and the standard library only."""

@@ -1,0 +1,517 @@
+"""A plan: a program bound to one training, every value of every step decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrdsl import core, limits
+from lrdsl.analysis.problems import Problems
+from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
+from lrdsl.numeric.exact import Exact
+from lrdsl.planning.bind import Binder, Part
+from lrdsl.planning.evaluate import evaluate_at
+from lrdsl.planning.formula import Formula
+from lrdsl.planning.horizon import Horizon, describe, make_horizon
+from lrdsl.planning.layout import Layout
+from lrdsl.planning.sample import sample_ticks
+from lrdsl.planning.verify import LARGEST, find_fault
+from lrdsl.syntax.parser import parse
+from lrdsl.syntax.printer import print_expression
+
+if TYPE_CHECKING:
+    from lrdsl.program import Program
+
+Steps: TypeAlias = int | slice | range | ArrayLike
+
+_BLOCK = 2**15
+"""Steps evaluated at once: what they need stays in the processor's cache."""
+
+_CYCLES = 1000
+"""Ends of cycles listed for one segment at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment of a plan.
+
+    Attributes:
+        start, end: when it runs, [start, end) in the plan's unit.
+        first_step, end_step: its steps, [first_step, end_step); None where steps are unknown.
+        first_value: the value at `start`.
+        end_value: what the value tends to at `end`.
+        text: the segment's text, on one line.
+        line: the line on which it stands, from 1.
+        cycles: where its turns and cycles end, in the plan's unit (the first thousand).
+    """
+
+    start: Fraction
+    end: Fraction
+    first_step: int | None
+    end_step: int | None
+    first_value: float
+    end_value: float
+    text: str
+    line: int
+    cycles: tuple[Fraction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model to be saved.
+
+    Attributes:
+        index: its number, from 1.
+        step: the step, counted from 0, after which it is saved; None where steps are unknown.
+        time: when the cycle that it ends is over, in the plan's unit.
+        epoch: the same in epochs, None where steps per epoch are unknown.
+        value: the rate of the last step before it.
+    """
+
+    index: int
+    step: int | None
+    time: Fraction
+    epoch: Fraction | None
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOptions:
+    """Which snapshots stay: the last `keep`, or the `best` of a `monitor`ed metric."""
+
+    keep: int | None
+    best: int | None
+    monitor: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A program bound to one training.
+
+    Made by `Program.plan`.  Every value is known to be finite, and every rate not negative.
+
+    Attributes:
+        program: what was bound.
+        unit: "epochs" or "steps", what the file counts and the plan's times are in.
+        epochs: length of the training in epochs, None where it is not known or not whole.
+        steps_per_epoch: batches of an epoch, None where they are not known.
+        total_steps: length of the training in steps, None where it is not known.
+        length: length of the training in `unit`.
+        base: the optimizer's own rate, where it was given.
+        snapshots: the models to be saved, in order.
+        snapshot_options: which of them stay, None where none is saved.
+        warnings: what the training will not reach or not save, and the program's own advice.
+    """
+
+    program: Program
+    unit: str
+    epochs: int | None
+    steps_per_epoch: int | None
+    total_steps: int | None
+    length: Fraction
+    base: float | None
+    snapshots: tuple[Snapshot, ...]
+    snapshot_options: SnapshotOptions | None
+    warnings: tuple[Diagnostic, ...]
+    formulas: dict[str, Formula] = field(repr=False)
+    horizon: Horizon = field(repr=False)
+    _segments: dict[str, tuple[Segment, ...]] = field(repr=False)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the plan sets, in the order of the text; "lr" is the rate."""
+        return tuple(self.formulas)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments of the rate, or of the first target where the rate is not set."""
+        return self.segments_of("lr" if "lr" in self.formulas else self.targets[0])
+
+    def segments_of(self, target: str) -> tuple[Segment, ...]:
+        """Return the segments of one target.
+
+        Raises:
+            KeyError: the plan does not set the target.
+        """
+        self._formula(target)
+        return self._segments[target]
+
+    def values(self, steps: Steps | None = None, target: str = "lr") -> NDArray[np.float64]:
+        """Return the values of a target, one for each step asked for.
+
+        A step's value depends on the step alone: asked for by itself, in a slice or with all
+        the others, in any order, it is the same to the bit.  Memory is that of the answer.
+
+        Args:
+            steps: all steps (None), one step, a slice or range of them, or an array of any
+                shape.  Steps count from 0 over the whole training; slices and negative steps
+                work as for a list.
+            target: which target.
+
+        Returns:
+            float64 of the shape of `steps` (0-dimensional for one step).
+
+        Raises:
+            LrsError: steps per epoch are not known (LRS303).
+            IndexError: a step outside the training.
+            KeyError: the plan does not set the target.
+        """
+        formula = self._formula(target)
+        total = self._known_steps()
+        if steps is None:
+            steps = range(total)
+        elif isinstance(steps, slice):
+            steps = range(total)[steps]
+        shape: tuple[int, ...]
+        if isinstance(steps, range):
+            shape = (len(steps),)
+            result = np.empty(len(steps))
+            for low in range(0, len(steps), _BLOCK):
+                part = steps[low : low + _BLOCK]
+                keys = np.arange(part.start, part.stop, part.step, dtype=np.int64)
+                result[low : low + len(part)] = self._at(formula, self._checked(keys, total))
+            return result
+        chosen = np.asarray(steps)
+        if chosen.size and not np.issubdtype(chosen.dtype, np.integer):
+            raise IndexError(f"steps are whole numbers, not {chosen.dtype}")
+        shape = chosen.shape
+        keys = self._checked(chosen.astype(np.int64).ravel(), total)
+        result = np.empty(keys.size)
+        for low in range(0, keys.size, _BLOCK):
+            result[low : low + _BLOCK] = self._at(formula, keys[low : low + _BLOCK])
+        return result.reshape(shape)
+
+    def polyline(
+        self, target: str = "lr", points: int = 2000
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return points of a target's curve for a picture, both sides of each jump included.
+
+        Args:
+            target: which target.
+            points: about how many; boundaries and ends of cycles come on top.
+
+        Returns:
+            Times in the plan's unit, not decreasing, and the values there.  Where steps are
+            known every point is a step.
+
+        Raises:
+            KeyError: the plan does not set the target.
+        """
+        formula = self._formula(target)
+        edges = [
+            edge * self.horizon.unit_ticks
+            for segment in self._segments[target]
+            for edge in (segment.start, *segment.cycles)
+        ]
+        total = self.length * self.horizon.unit_ticks
+        ticks, left = sample_ticks(edges, total, points, whole=self.total_steps is not None)
+        values = evaluate_at(formula, ticks)
+        if left.any():
+            values[left] = evaluate_at(formula, ticks.take(left), left=True)
+        return (ticks * (1 / self.horizon.unit_ticks)).to_float(), values
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the plan with matplotlib.
+
+        Args:
+            ax: axes to draw on; None for a figure of its own.
+
+        Returns:
+            The axes given, or the new `matplotlib.figure.Figure`.
+        """
+        from lrdsl.plotting import draw
+
+        return draw(self, ax)
+
+    def _formula(self, target: str) -> Formula:
+        if target not in self.formulas:
+            raise KeyError(f"the plan sets {', '.join(self.formulas)}, not {target!r}")
+        return self.formulas[target]
+
+    def _known_steps(self) -> int:
+        if self.total_steps is None:
+            raise LrsError(
+                [
+                    Diagnostic(
+                        code="LRS303",
+                        message="the plan knows no steps",
+                        help="give `steps_per_epoch=…`, "
+                        "or write `train 60 epochs of 390 steps`",
+                    )
+                ],
+                self.program.source,
+            )
+        return self.total_steps
+
+    def _checked(self, keys: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+        if keys.size and (keys.min() < -total or keys.max() >= total):
+            raise IndexError(f"the training has steps 0 to {total - 1}")
+        return np.where(keys < 0, keys + total, keys)
+
+    def _at(self, formula: Formula, keys: NDArray[np.int64]) -> NDArray[np.float64]:
+        return evaluate_at(formula, Exact(keys, Fraction(1), Fraction(0)))
+
+
+def make_plan(
+    program: Program,
+    epochs: int | None,
+    steps_per_epoch: int | None,
+    steps: int | None,
+    base: float | None,
+) -> Plan:
+    """Bind a program; see `Program.plan`."""
+    for name, count in (
+        ("epochs", epochs),
+        ("steps_per_epoch", steps_per_epoch),
+        ("steps", steps),
+    ):
+        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
+            raise ValueError(f"{name} must be a whole number above zero, not {count!r}")
+    if base is not None and not 0 <= base <= LARGEST:
+        raise ValueError(f"base must be a rate, not {base!r}")
+    source = program.source
+    if program.reactive is not None:
+        raise LrsError([_reactive(program)], source)
+    horizon, contradictions = make_horizon(program.train, epochs, steps_per_epoch, steps)
+    if contradictions:
+        raise LrsError(contradictions, source)
+    if horizon.total is None:
+        raise LrsError([_no_length(program)], source)
+    problems = Problems()
+    formulas: dict[str, Formula] = {}
+    parts: dict[str, tuple[Part, ...]] = {}
+    binder = Binder(horizon, problems, base)
+    for name, node in program.checked.targets:
+        formulas[name], parts[name] = binder.target(name, node)
+    dues = _due_snapshots(program, horizon, problems)
+    if not problems.errors:
+        _verify(formulas, parts, horizon, problems)
+    if problems.errors:
+        raise LrsError(problems.errors, source)
+    lr = "lr" if "lr" in formulas else next(iter(formulas))
+    layout = Layout(horizon, problems)
+    segments = {
+        name: tuple(_segment(program, part, formulas[name], horizon, layout) for part in some)
+        for name, some in parts.items()
+    }
+    whole_steps = None if horizon.step is None else int(horizon.total)
+    whole_epochs = horizon.in_epochs(horizon.total)
+    known = {*program.warnings}
+    return Plan(
+        program,
+        horizon.unit,
+        int(whole_epochs)
+        if whole_epochs is not None and whole_epochs.denominator == 1
+        else None,
+        int(horizon.epoch) if horizon.epoch is not None and horizon.step is not None else None,
+        whole_steps,
+        horizon.in_unit(horizon.total),
+        base,
+        _snapshots(dues, formulas[lr], horizon),
+        _options(dues, layout),
+        (*program.warnings, *(w for w in problems.warnings if w not in known)),
+        formulas,
+        horizon,
+        segments,
+    )
+
+
+def _reactive(program: Program) -> Diagnostic:
+    assert program.reactive is not None
+    return Diagnostic(
+        code="LRS410",
+        message="a schedule that reacts to metrics cannot be planned yet",
+        primary=Label(program.reactive, "depends on what training measures"),
+        help="use times only, such as `until 30`, in what you plan or train today",
+    )
+
+
+def _no_length(program: Program) -> Diagnostic:
+    node = program.checked.targets[0][1]
+    wanting = next((s for _, n in program.checked.targets for s in _needs_length(n)), node.span)
+    return Diagnostic(
+        code="LRS304",
+        message="the length of training is not known",
+        primary=Label(wanting, "how long does it train?"),
+        help="write `train 60 epochs` in the file, or give `--epochs 60`",
+    )
+
+
+def _needs_length(node: core.Core) -> list[Any]:
+    if isinstance(node, core.Curve) and node.kind in ("linear", "cosine", "poly", "geometric"):
+        return [node.span]
+    if isinstance(node, core.For):
+        return []
+    return [span for child in core.children(node) for span in _needs_length(child)]
+
+
+def _verify(
+    formulas: dict[str, Formula],
+    parts: dict[str, tuple[Part, ...]],
+    horizon: Horizon,
+    problems: Problems,
+) -> None:
+    assert horizon.total is not None
+    for name, formula in formulas.items():
+        fault = find_fault(
+            formula,
+            horizon.total,
+            whole_ticks=horizon.step is not None,
+            negative=name != "lr",
+        )
+        if fault is None:
+            continue
+        part = next((p for p in reversed(parts[name]) if p.start <= fault.tick), parts[name][0])
+        when = horizon.describe(fault.tick)
+        epochs = horizon.in_epochs(fault.tick)
+        if horizon.step is not None and horizon.unit != "steps" and epochs is not None:
+            when = f"step {int(fault.tick):,} (epoch {float(epochs):.6g})"
+        else:
+            when = f"{horizon.unit.removesuffix('s')} {float(horizon.in_unit(fault.tick)):.10g}"
+        what = "rate" if name == "lr" else f"`{name}`"
+        if fault.value is None:
+            problems.add(
+                "LRS403",
+                f"the {what} cannot be shown to be finite and not negative",
+                part.span,
+                f"unsettled from {when} on",
+                help="bound it: `clip(…, 0, 1)`",
+            )
+        elif np.isfinite(fault.value) and abs(fault.value) <= LARGEST:
+            problems.add(
+                "LRS404",
+                f"the {what} is negative at {when}",
+                part.span,
+                f"comes to {fault.value:.6g} there",
+                help="keep it above zero: `max(…, 0)`",
+            )
+        else:
+            problems.add(
+                "LRS403",
+                f"the {what} is not finite at {when}",
+                part.span,
+                f"comes to {fault.value:.6g} there"
+                + (", beyond float32" if np.isfinite(fault.value) else ""),
+                help="check the formula there, or bound it: `min(…, 1)`",
+            )
+
+
+def _segment(
+    program: Program, part: Part, formula: Formula, horizon: Horizon, layout: Layout
+) -> Segment:
+    assert horizon.total is not None
+    end = min(part.end, horizon.total)
+    cycles: list[Fraction] = []
+    for cycle in islice(
+        layout.turn_ends(part.body, part.start, end - part.start, part.block), 2 * _CYCLES
+    ):
+        if cycle <= end:
+            cycles.append(horizon.in_unit(cycle))
+    steps = horizon.step is not None
+    return Segment(
+        horizon.in_unit(part.start),
+        horizon.in_unit(end),
+        -int(-part.start // 1) if steps else None,
+        -int(-end // 1) if steps else None,
+        _value(formula, part.start),
+        _value(formula, end, left=True),
+        _one_line(program, part),
+        program.source.location(part.span.start)[0],
+        tuple(sorted(set(cycles))[:_CYCLES]),
+    )
+
+
+def _one_line(program: Program, part: Part) -> str:
+    text = program.source.slice(part.span)
+    if "\n" not in text and "#" not in text:
+        return " ".join(text.split())
+    # Comments and line ends are not part of what the segment says.
+    tree = parse(type(program.source)(f"lr = {text}\n")).statements[0]
+    return print_expression(tree.body)  # type: ignore[union-attr]
+
+
+def _value(formula: Formula, tick: Fraction, *, left: bool = False) -> float:
+    at = Exact(np.array([tick.numerator]), Fraction(1, tick.denominator), Fraction(0))
+    return float(evaluate_at(formula, at, left=left)[0])
+
+
+_Due: TypeAlias = tuple[Fraction, core.Snapshot]
+
+
+def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> list[_Due]:
+    assert horizon.total is not None
+    layout = Layout(horizon, problems)
+    found: list[_Due] = []
+    cut: dict[int, _Due] = {}
+    for _, node in program.checked.targets:
+        for time, which in layout.snapshots(node, Fraction(0), horizon.total, horizon.total):
+            if time <= horizon.total:
+                found.append((time, which))
+            else:
+                cut.setdefault(id(which), (time, which))
+            if len(found) > limits.SNAPSHOTS:
+                problems.add(
+                    "LRS107",
+                    f"more than {limits.SNAPSHOTS:,} snapshots",
+                    which.span,
+                    "one for each turn",
+                    help="save fewer: put `snapshot` after longer turns",
+                )
+                return []
+    for time, which in cut.values():
+        problems.add(
+            "LRS502",
+            "the last turn is cut short and leaves no snapshot",
+            which.span,
+            f"it would end at {horizon.describe(time)}, training at "
+            f"{horizon.describe(horizon.total)}",
+            help="let the turns divide the training",
+            severity=Severity.WARNING,
+        )
+    return sorted(found, key=lambda due: due[0])
+
+
+def _snapshots(
+    dues: Sequence[_Due], formula: Formula, horizon: Horizon
+) -> tuple[Snapshot, ...]:
+    result: list[Snapshot] = []
+    seen: set[Fraction] = set()
+    for time, _ in dues:
+        step = None if horizon.step is None else -int(-time // 1) - 1
+        place = time if step is None else Fraction(step)
+        if place in seen:  # two that ask for the same model get it once
+            continue
+        seen.add(place)
+        value = _value(formula, time, left=True) if step is None else _value(formula, place)
+        result.append(
+            Snapshot(
+                len(result) + 1,
+                step,
+                horizon.in_unit(time),
+                horizon.in_epochs(time),
+                value,
+            )
+        )
+    return tuple(result)
+
+
+def _options(dues: Sequence[_Due], layout: Layout) -> SnapshotOptions | None:
+    if not dues:
+        return None
+    parameters = dues[0][1].parameters
+    counts = {
+        name: layout.count(parameters[name], name, least=1) if name in parameters else None
+        for name in ("keep", "best")
+    }
+    monitor = parameters.get("monitor")
+    word = monitor.text if isinstance(monitor, core.Word) else None
+    return SnapshotOptions(counts["keep"], counts["best"], word)
+
+
+__all__ = ["Plan", "Segment", "Snapshot", "SnapshotOptions", "Steps", "describe", "make_plan"]

@@ -1,0 +1,1 @@
+"""Checked program to formulas of time, and formulas to values."""

@@ -1,0 +1,533 @@
+"""Checked tree → formulas: bound to one horizon, every length a number, every name gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+
+from lrdsl import core, limits
+from lrdsl.analysis.problems import Problems
+from lrdsl.numeric.constants import apply_constant, as_float
+from lrdsl.numeric.exact import Exact
+from lrdsl.planning.evaluate import evaluate_at
+from lrdsl.planning.formula import (
+    Apply,
+    By,
+    Clock,
+    Const,
+    Curve,
+    Cycle,
+    Formula,
+    Hold,
+    Instant,
+    LastTurn,
+    Outer,
+    Piecewise,
+    Repeat,
+    Root,
+    Stretch,
+    operands,
+)
+from lrdsl.planning.horizon import Horizon
+from lrdsl.planning.layout import ZERO, Layout, Length, Open, Placed, Turns
+from lrdsl.source import Span
+
+Entry: TypeAlias = Callable[[], Formula]
+Next: TypeAlias = Callable[[Entry], Formula]
+
+_ONE = Const(Fraction(1))
+_NOTHING = Const(Fraction(0))
+"""Stands in where something was reported; the formula is then never used."""
+
+_LOOK_AHEAD = 50
+"""Segments that `next` looks through one after another at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where an expression stands.
+
+    Attributes:
+        start: local tick at which its segment began.
+        length: ticks that the segment has.
+        block: length of the block around it, for `%`.
+        entry: what was in force before the segment.
+        next: given an entry, where the following segment starts; None where none follows.
+        turning: inside a repeat, where `cycle` counts.
+        shown: on the way from the file down to the segments that a reader sees.
+    """
+
+    start: Fraction
+    length: Fraction
+    block: Length
+    entry: Entry
+    next: Next | None
+    turning: bool = False
+    shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A segment as a reader sees it: where it runs, its formula, and the text it is from."""
+
+    start: Fraction
+    end: Fraction
+    formula: Formula
+    span: Span
+    body: core.Core
+    block: Length
+
+
+class Binder:
+    """Binds the targets of one program to one horizon."""
+
+    def __init__(self, horizon: Horizon, problems: Problems, base: float | None) -> None:
+        self._horizon = horizon
+        self._problems = problems
+        self._base = base
+        self._target = "lr"
+        self._layout = Layout(horizon, problems)
+        self._targets: dict[str, Formula] = {}
+        self._parts: list[Part] = []
+        self._looking = 0
+        self.used_base = False
+
+    def target(self, name: str, node: core.Core) -> tuple[Formula, tuple[Part, ...]]:
+        """Return the formula of a target and its segments; targets above it are bound."""
+        assert self._horizon.total is not None
+        self._target = name
+        self._parts = []
+        frame = Frame(
+            ZERO, self._horizon.total, self._horizon.total, lambda: self._own(node.span), None
+        )
+        formula = self._segment(node, frame)
+        self._targets[name] = formula
+        return formula, tuple(self._parts)
+
+    # -- expressions --------------------------------------------------------------------
+
+    def _segment(self, node: core.Core, frame: Frame) -> Formula:
+        """Bind the body of a segment, and note it if a reader sees it."""
+        inner = node
+        while isinstance(inner, core.Snapshot):
+            inner = inner.operand
+        if isinstance(inner, core.Sequence) and (len(inner.segments) > 1 or not frame.shown):
+            return self._bind(node, frame)
+        formula = self._bind(node, replace(frame, shown=False))
+        if frame.shown:
+            end = frame.start + frame.length
+            self._parts.append(Part(frame.start, end, formula, node.span, node, frame.block))
+        return formula
+
+    def _bind(self, node: core.Core, frame: Frame) -> Formula:
+        match node:
+            case core.Number(value=value):
+                return Const(value)
+            case core.Clock(name=name):
+                return self._clock(name, node.span, frame)
+            case core.Reference(name=name):
+                return self._reference(name, node.span, frame)
+            case core.TargetValue(target=target):
+                return Root(self._targets.get(target, _NOTHING))
+            case core.Apply(function=function, operands=parts):
+                inside = replace(frame, block=frame.length, shown=False)
+                return self._apply(function, [self._bind(part, inside) for part in parts])
+            case core.Curve():
+                return self._curve(node, frame)
+            case core.For(operand=operand, length=length):
+                return self._for(operand, length, frame)
+            case core.Skip(operand=operand, amount=amount):
+                skipped = self._layout.time(amount, frame.block, "skip")
+                if not isinstance(skipped, Fraction):
+                    return _NOTHING
+                return self._bind(
+                    operand,
+                    replace(frame, start=frame.start - skipped, length=frame.length + skipped),
+                )
+            case core.By(operand=operand, interval=interval):
+                return self._by(operand, interval, node.span, frame)
+            case core.Snapshot(operand=operand):
+                return self._bind(operand, frame)
+            case core.Sequence():
+                return self._sequence(node, frame)
+            case core.Repeat():
+                return self._repeat(node, frame)
+        return _NOTHING  # a condition or a word, reported when the tree was checked
+
+    def _apply(self, function: str, parts: list[Formula]) -> Formula:
+        constants = [part.value for part in parts if isinstance(part, Const)]
+        if len(constants) == len(parts):
+            return Const(apply_constant(function, constants))
+        return Apply(function, tuple(parts))
+
+    def _clock(self, name: str, span: Span, frame: Frame) -> Formula:
+        horizon = self._horizon
+        match name:
+            case "epoch" | "step":
+                ticks = horizon.epoch if name == "epoch" else horizon.step
+                if ticks is None:
+                    self._layout.time(
+                        core.Time(Fraction(1), f"{name}s", span), Open.UNKNOWN, name
+                    )
+                    return _NOTHING
+                return Clock(True, 1 / ticks, ZERO)
+            case "elapsed":
+                scale = 1 / horizon.unit_ticks
+                return Clock(False, scale, -frame.start * scale)
+            case "duration":
+                return Const(frame.length / horizon.unit_ticks)
+            case "progress":
+                return self._progress(frame)
+        return Cycle() if frame.turning else Const(ZERO)
+
+    def _progress(self, frame: Frame) -> Clock:
+        length = frame.length or Fraction(1)  # a segment without length is never asked
+        return Clock(False, 1 / length, -frame.start / length)
+
+    def _reference(self, name: str, span: Span, frame: Frame) -> Formula:
+        if name == "base":
+            return self._own(span)
+        if name == "entry":
+            return frame.entry()
+        if frame.next is None:
+            self._layout.nothing_follows(span)
+            return _NOTHING
+        return frame.next(frame.entry)
+
+    def _own(self, span: Span) -> Formula:
+        """Return the target's own value in the optimizer."""
+        self.used_base = True
+        if self._target != "lr":
+            self._problems.add(
+                "LRS407",
+                f"the optimizer's own `{self._target}` is needed and unknown",
+                span,
+                "nothing says where it starts",
+                help="say it with `from=`, or begin with a number",
+            )
+            return _ONE
+        if self._base is None:
+            self._problems.add(
+                "LRS407",
+                "the optimizer's own rate is needed and unknown",
+                span,
+                "would start from it",
+                help="say it with `from=` (or `max=`), or give `--base 0.001`",
+            )
+            return _ONE
+        return Const(self._base)
+
+    def _curve(self, node: core.Curve, frame: Frame) -> Formula:
+        parameters = node.parameters
+        if node.kind == "const":
+            return self._bind(parameters["value"], frame)
+        if node.kind == "noise":
+            seed = self._layout.constant(parameters["seed"], "seed")
+            clock = self._every(parameters["every"], frame)
+            if seed is None or clock is None:
+                return _NOTHING
+            return Curve("noise", clock, (Const(seed),))
+        if node.kind in ("linear", "cosine", "poly", "geometric"):
+            cycles: tuple[Formula, ...] = ()
+            if node.kind == "cosine":
+                count = self._layout.count(parameters["cycles"], "cycles", least=1)
+                cycles = (Const(Fraction(count or 1)),)
+            ends = ("power", "from", "to") if node.kind == "poly" else ("from", "to")
+            bound = tuple(self._bind(parameters[name], frame) for name in ends)
+            if node.kind == "geometric" and isinstance(bound[1], Const):
+                self._layout.reachable(bound[1].value, parameters["to"].span)
+            return Curve(node.kind, self._progress(frame), bound + cycles)
+        clock = self._every(parameters["every"], frame)
+        order = {
+            "exponential": ("rate", "from"),
+            "decay": ("factor", "from"),
+            "inverse": ("rate", "power", "from"),
+        }[node.kind]
+        if clock is None or not all(name in parameters for name in order):
+            return _NOTHING
+        bound = tuple(self._bind(parameters[name], frame) for name in order)
+        return Curve(node.kind, clock, bound)
+
+    def _every(self, every: core.Core, frame: Frame) -> Clock | None:
+        ticks = self._layout.positive(every, frame.block, "every")
+        if not isinstance(ticks, Fraction):
+            return None
+        return Clock(False, 1 / ticks, -frame.start / ticks)
+
+    def _for(self, operand: core.Core, length: core.Core, frame: Frame) -> Formula:
+        ticks = self._layout.duration(length, frame.block, "for")
+        if not isinstance(ticks, Fraction):
+            return _NOTHING
+        if ticks == 0:
+            return frame.entry()
+        formula = self._bind(operand, replace(frame, length=ticks))
+        if ticks >= frame.length:  # a tighter bound cuts, and nothing is held
+            return formula
+        return self._hold(formula, frame.start + ticks, frame)
+
+    def _hold(self, formula: Formula, end: Fraction, frame: Frame) -> Formula:
+        return Hold(formula, end, self._limit(formula, end, frame))
+
+    def _by(
+        self, operand: core.Core, interval: core.Core | None, span: Span, frame: Frame
+    ) -> Formula:
+        formula = self._bind(operand, frame)
+        if interval is None:
+            epoch = self._layout.time(
+                core.Time(Fraction(1), "epochs", span), Open.UNKNOWN, "by"
+            )
+            if not isinstance(epoch, Fraction):
+                return _NOTHING
+            return By(formula, frame.start, epoch, True)
+        ticks = self._layout.positive(interval, frame.block, "by")
+        if not isinstance(ticks, Fraction):
+            return _NOTHING
+        return By(formula, frame.start, ticks, False)
+
+    # -- time ---------------------------------------------------------------------------
+
+    def _sequence(self, node: core.Sequence, frame: Frame) -> Formula:
+        placed, _ = self._layout.place(node, frame.length)
+        # A segment of length 0 is skipped, and what was in force passes through.
+        running = [p for p in placed if p.end != p.start]
+        if any(Open.UNKNOWN in (p.start, p.end) for p in running):
+            return _NOTHING
+        starts: list[Fraction] = []
+        pieces: list[Formula] = []
+        entry = frame.entry
+        for index, place in enumerate(running):
+            if isinstance(place.start, Fraction) and place.start >= frame.length:
+                break
+            inside = self._frame_of(place, frame, entry, self._following(running, index, frame))
+            formula = self._segment(place.segment.body, inside)
+            starts.append(inside.start)
+            pieces.append(formula)
+            entry = self._hand_over(formula, inside.start + inside.length, frame)
+        whole = pieces[0] if len(pieces) == 1 else Piecewise(tuple(starts), tuple(pieces))
+        end = running[-1].end
+        if isinstance(end, Fraction) and end < frame.length:
+            return self._hold(whole, frame.start + end, frame)
+        return whole
+
+    def _frame_of(
+        self, place: Placed, frame: Frame, entry: Entry, following: Next | None
+    ) -> Frame:
+        assert isinstance(place.start, Fraction)
+        end = place.end if isinstance(place.end, Fraction) else frame.length
+        if end <= place.start:  # beyond the end of the block; only its start is asked for
+            end = place.start + 1
+        return replace(
+            frame,
+            start=frame.start + place.start,
+            length=end - place.start,
+            block=frame.length,
+            entry=entry,
+            next=following,
+        )
+
+    def _hand_over(self, formula: Formula, end: Fraction, frame: Frame) -> Entry:
+        """Return the entry of what follows a formula, computed once and only if used."""
+        known: list[Formula] = []
+
+        def entry() -> Formula:
+            if not known:
+                known.append(self._limit(formula, end, frame))
+            return known[0]
+
+        return entry
+
+    def _following(self, running: list[Placed], index: int, frame: Frame) -> Next | None:
+        if index + 1 == len(running):
+            return frame.next
+        place = running[index + 1]
+        body = place.segment.body
+
+        def following(entry: Entry) -> Formula:
+            after = self._following(running, index + 1, frame)
+            inside = replace(self._frame_of(place, frame, entry, after), shown=False)
+            return self._start(body, inside)
+
+        return following
+
+    def _start(self, node: core.Core, frame: Frame) -> Formula:
+        """Return the value with which a segment starts."""
+        self._looking += 1
+        try:
+            if self._looking > _LOOK_AHEAD:
+                self._problems.add(
+                    "LRS107",
+                    f"`next` looks through more than {_LOOK_AHEAD} segments",
+                    node.span,
+                    "too far",
+                    help="say the value that the ramp climbs to: `linear(to=0.1)`",
+                )
+                return _NOTHING
+            return self._start_of(node, frame)
+        finally:
+            self._looking -= 1
+
+    def _start_of(self, node: core.Core, frame: Frame) -> Formula:
+        match node:
+            case core.Curve(kind="const", parameters=parameters):
+                return self._start(parameters["value"], frame)
+            case core.Curve(kind=kind, parameters=parameters) if kind != "noise":
+                return self._bind(parameters["from"], frame)
+            case (
+                core.For(operand=operand)
+                | core.By(operand=operand)
+                | core.Snapshot(operand=operand)
+            ):
+                # The start needs no length; what is wrong with one is reported in its place.
+                return self._start(operand, frame)
+            case core.Sequence():
+                placed, _ = self._layout.place(node, frame.length)
+                running = [p for p in placed if p.end != p.start]
+                if any(Open.UNKNOWN in (p.start, p.end) for p in running):
+                    return _NOTHING
+                following = self._following(running, 0, frame)
+                inside = self._frame_of(running[0], frame, frame.entry, following)
+                return self._start(running[0].segment.body, inside)
+        return self._at(
+            self._bind(node, replace(frame, shown=False)), frame.start, frame, left=False
+        )
+
+    def _limit(self, formula: Formula, at: Fraction, frame: Frame) -> Formula:
+        return self._at(formula, at, frame, left=True)
+
+    def _at(self, formula: Formula, at: Fraction, frame: Frame, *, left: bool) -> Formula:
+        """Return a formula's value at one local tick, a constant wherever it is one."""
+        if isinstance(formula, Const) or self._problems.errors:
+            return formula if isinstance(formula, Const) else _NOTHING
+        if frame.turning and _depends_on_turn(formula):
+            return Instant(formula, at, left)
+        return Const(float(evaluate_at(formula, _tick(at), left=left)[0]))
+
+    # -- repeat -------------------------------------------------------------------------
+
+    def _repeat(self, node: core.Repeat, frame: Frame) -> Formula:
+        turns = self._layout.turns(node, frame.block)
+        scale = 1.0
+        if node.scale is not None:
+            value = self._layout.constant(node.scale, "scale")
+            scale = 1.0 if value is None else as_float(value)
+        if turns is None:
+            return _NOTHING
+        inside = Frame(
+            ZERO,
+            turns.length,
+            turns.length,
+            lambda: _outside(frame.entry()),
+            None,
+            turning=True,
+            shown=False,
+        )
+        inside = replace(inside, next=self._next_turn(turns, scale, inside, frame, node.span))
+        body = self._bind(turns.body, inside)
+        formula: Formula
+        if turns.stretch == 1:
+            formula = Repeat(body, frame.start, turns.length, scale)
+            last_end = turns.end
+        else:
+            starts = self._turn_starts(turns, frame, node.span)
+            formula = Stretch(body, starts, turns.stretch, scale)
+            last_end = turns.start(len(starts))
+        end = turns.end
+        if not isinstance(end, Fraction) or end >= frame.length:
+            return formula
+        if turns.count is None and scale < 1:
+            # Infinitely many turns, each lower than the one before, sink to 0.
+            return Hold(formula, frame.start + end, Const(ZERO))
+        if turns.count is None and scale > 1:
+            return Hold(formula, frame.start + end, Const(float("inf")))
+        assert isinstance(last_end, Fraction)
+        held = self._limit(formula, frame.start + last_end, frame)
+        return Hold(formula, frame.start + end, held)
+
+    def _turn_starts(self, turns: Turns, frame: Frame, span: Span) -> tuple[Fraction, ...]:
+        """Return where stretched turns begin, as far as any instant asks."""
+        starts: list[Fraction] = []
+        end = turns.end
+        until = frame.length if not isinstance(end, Fraction) else min(end, frame.length)
+        # Instants are whole ticks of the training, except inside a turn of another repeat.
+        grain = Fraction(1, 10**6) if frame.turning else Fraction(0)
+        while turns.count is None or len(starts) < turns.count:
+            start = turns.start(len(starts))
+            ceiling = -((-(frame.start + start)) // 1)
+            if start >= until or (
+                not isinstance(turns.count, int)
+                and turns.stretch < 1
+                and (ceiling >= frame.start + until or until - start < grain)
+                and starts
+            ):
+                break
+            if len(starts) == limits.TURNS:
+                self._problems.add(
+                    "LRS107",
+                    f"more than {limits.TURNS:,} stretched turns",
+                    span,
+                    "stretches too little for this length",
+                    help="stretch more, or leave `stretch` out",
+                )
+                break
+            starts.append(frame.start + start)
+        return tuple(starts)
+
+    def _next_turn(
+        self, turns: Turns, scale: float, inside: Frame, frame: Frame, span: Span
+    ) -> Next:
+        """Return where what follows a turn starts: the next turn, after the last what follows."""
+
+        def following(entry: Entry) -> Formula:
+            # Every turn starts from the repeat's own entry.
+            start = self._start(turns.body, inside)
+            again = self._apply("*", [Const(scale), start]) if scale != 1 else start
+            if turns.count is None:
+                return again
+            own = entry()
+            if frame.next is None or not isinstance(own, Const):
+                self._problems.add(
+                    "LRS406",
+                    "`next` is used where nothing follows the last turn"
+                    if frame.next is None
+                    else "`next` after the last turn depends on the turn",
+                    span,
+                    "the last turn has no next",
+                    help="write `then` and a segment after it, or say the end: `linear(to=0)`",
+                )
+                return _NOTHING
+            last = _outside(frame.next(lambda: own))
+            if scale != 1:
+                height = apply_constant("^", [scale, Fraction(turns.count - 1)])
+                last = self._apply("/", [last, Const(height)])
+            return LastTurn(turns.count, last, again)
+
+        return following
+
+
+def _tick(at: Fraction) -> Exact:
+    return Exact(
+        np.array([at.numerator], dtype=object), Fraction(1, at.denominator), ZERO
+    ).compact()
+
+
+def _outside(formula: Formula) -> Formula:
+    """Return a formula of the clocks around a repeat, as seen from inside it."""
+    return formula if isinstance(formula, Const) else Outer(formula)
+
+
+def _depends_on_turn(formula: Formula) -> bool:
+    """Return whether a formula may differ between turns at the same local tick."""
+    stack = [formula]
+    while stack:
+        item = stack.pop()
+        match item:
+            case Cycle() | Root() | Outer() | LastTurn():
+                return True
+            case Clock(absolute=True) | By(absolute=True):
+                return True
+        stack.extend(operands(item))
+    return False

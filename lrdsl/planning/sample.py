@@ -1,0 +1,48 @@
+"""Which instants of a long training show its curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrdsl.numeric.exact import Exact
+
+
+def sample_ticks(
+    edges: Iterable[Fraction], total: Fraction, points: int, *, whole: bool
+) -> tuple[Exact, NDArray[np.bool_]]:
+    """Choose instants of a training that show its curve: evenly spread, and around each edge.
+
+    Args:
+        edges: where the curve may jump, in ticks.
+        total: the length of training in ticks.
+        points: about how many instants.
+        whole: ticks are steps, and only steps are chosen: the last before an edge and the
+            first after it.  Otherwise an edge is chosen twice.
+
+    Returns:
+        The instants in order, and which of them are to be seen from the left.
+    """
+    inside = sorted({edge for edge in edges if 0 < edge < total})
+    if whole:
+        count = int(total)
+        if count <= points:
+            steps = np.arange(count, dtype=np.int64)
+        else:
+            spread = [i * (count - 1) // (points - 1) for i in range(points)]
+            first = [-int(-edge // 1) for edge in inside]
+            around = {step for f in first for step in (f - 1, f) if 0 <= step < count}
+            steps = np.array(sorted({*spread, *around}), dtype=np.int64)
+        return Exact(steps, Fraction(1), Fraction(0)), np.zeros(len(steps), dtype=bool)
+    times = [(total * i / points, False) for i in range(points)]
+    times += [(edge, left) for edge in [*inside, total] for left in (True, False)]
+    # Seen from the left first, so that a jump is drawn in the direction of time.
+    times = sorted({*times} - {(total, False)}, key=lambda time: (time[0], not time[1]))
+    common = lcm(*(time.denominator for time, _ in times))
+    keys = np.array([int(time * common) for time, _ in times], dtype=object)
+    ticks = Exact(keys, Fraction(1, common), Fraction(0)).compact()
+    return ticks, np.array([left for _, left in times], dtype=bool)

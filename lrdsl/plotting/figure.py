@@ -1,0 +1,172 @@
+"""The whole picture: title, panels, and the key to the numbers in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrdsl.highlights import length_in_words, main_target
+from lrdsl.plotting.panel import draw_panel
+from lrdsl.plotting.style import CURVE, INK, SNAPSHOT, SOFT, elided, style, text_width
+from lrdsl.plotting.view import View, clocks
+from lrdsl.render import visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from lrdsl.plan import Plan, Segment
+
+SUFFIXES = (".png", ".svg", ".pdf")
+"""The kinds of picture that `save` writes."""
+
+_WIDTH = 8.0  # inches, as all the following
+_LEFT, _RIGHT = 0.80, 0.80
+_PANEL, _LATER_PANEL, _GAP = 3.5, 1.9, 0.18
+_ABOVE, _ABOVE_STEPS, _BELOW = 0.60, 0.24, 0.36
+_KEY_GAP, _KEY_LINE = 0.10, 0.20
+
+_MOST_IN_KEY = 24
+
+
+def draw(plan: Plan, ax: Axes | None = None) -> Figure | Axes:
+    """Draw the plan and return the new figure, or `ax` if one is given.
+
+    Epochs run below and steps above, as far as both are known.  Each target has a panel of
+    its own under the common clock; `ax` takes the rate alone.  The axis of values
+    is logarithmic where the curve would otherwise lie on the floor of the picture.
+
+    Args:
+        plan: what to draw.
+        ax: axes to draw in, such as a part of a larger figure.
+    """
+    with style():
+        if ax is None:
+            return _figure(plan)
+        box = ax.get_window_extent()
+        points = 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+        view = View(plan, main_target(plan), box.width * points, box.height * points, 1)
+        draw_panel(view, ax, has_top=True, has_bottom=True, has_margin=False)
+        return ax
+
+
+def save(plan: Plan, path: Path | str) -> None:
+    """Draw the plan into a file: png, svg or pdf, by the file's suffix.
+
+    One version of matplotlib gives the same bytes for the same plan.
+
+    Args:
+        plan: what to draw.
+        path: where to; an existing file is replaced.
+
+    Raises:
+        ValueError: the suffix is none of `SUFFIXES`.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise ValueError(f"{path.name}: a picture's name ends in {', '.join(SUFFIXES)}")
+    # A date would make two pictures of one plan differ.
+    metadata: dict[str, Any] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+        ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }[kind]
+    with style():
+        _figure(plan).savefig(path, format=kind[1:], dpi=160, metadata=metadata)
+
+
+def _figure(plan: Plan) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels: list[tuple[View, float]] = []
+    number = 1
+    for target in plan.targets:
+        tall = _PANEL if not panels else _LATER_PANEL
+        view = View(plan, target, (_WIDTH - _LEFT - _RIGHT) * 72, tall * 72, number)
+        number += len(view.segments)
+        panels.append((view, tall))
+    key = _Key([entry for view, _ in panels for entry in view.unnamed()])
+
+    above = _ABOVE + (_ABOVE_STEPS if clocks(plan).upper is not None else 0.0)
+    below = _BELOW + key.height()
+    height = above + sum(tall for _, tall in panels) + _GAP * (len(panels) - 1) + below
+    figure = Figure(figsize=(_WIDTH, height), facecolor="white")
+    FigureCanvasAgg(figure)
+
+    y = height - above
+    for view, tall in panels:
+        y -= tall
+        wide = _WIDTH - _LEFT - _RIGHT
+        ax = figure.add_axes((_LEFT / _WIDTH, y / height, wide / _WIDTH, tall / height))
+        is_last = view is panels[-1][0]
+        draw_panel(view, ax, has_top=view is panels[0][0], has_bottom=is_last)
+        y -= _GAP
+    _draw_title(figure, plan, height)
+    key.draw(figure, height)
+    return figure
+
+
+def _draw_title(figure: Figure, plan: Plan, height: float) -> None:
+    from matplotlib.lines import Line2D
+
+    left, right = _LEFT / _WIDTH, 1 - _RIGHT / _WIDTH
+    top, below = 1 - 0.20 / height, 1 - 0.43 / height
+    wide = (_WIDTH - _LEFT - _RIGHT) * 72
+    name = elided(visible(plan.program.source.name), 13, wide - 20)
+    figure.text(left, top, name, size=13, weight="bold", color=INK, va="center")
+    note = length_in_words(plan)
+    figure.text(left, below, note, size=9, color=SOFT, va="center")
+    if plan.snapshots:
+        legend = "snapshot"
+        figure.text(right, below, legend, size=9, color=SOFT, ha="right", va="center")
+        x = right - (text_width(legend, 9) + 9) / 72 / _WIDTH
+        figure.add_artist(
+            Line2D([x], [below], marker="D", markersize=5, color=SNAPSHOT, linestyle="")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What the numbers in the picture stand for, below it."""
+
+    entries: Sequence[tuple[int, Segment]]
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        shown = self.entries[:_MOST_IN_KEY]
+        rows = [(str(number), s.text, f"line {s.line}") for number, s in shown]
+        if len(self.entries) > len(shown):
+            rows[-1] = ("…", f"and {len(self.entries) - len(shown) + 1:,} more", "")
+        return rows
+
+    def _columns(self) -> int:
+        widest = max(text_width(f"{text} {line}", 8) for _, text, line in self._rows()) + 42
+        return min(max(int((_WIDTH - _LEFT - _RIGHT) * 72 // widest), 1), 3, len(self.entries))
+
+    def _lines(self) -> int:
+        return math.ceil(len(self._rows()) / self._columns())
+
+    def height(self) -> float:
+        """Return the room it takes, in inches."""
+        return _KEY_GAP + _KEY_LINE * self._lines() if self.entries else 0.0
+
+    def draw(self, figure: Figure, height: float) -> None:
+        if not self.entries:
+            return
+        lines, column_width = self._lines(), (_WIDTH - _LEFT - _RIGHT) / self._columns()
+        for i, (number, text, line) in enumerate(self._rows()):
+            column, row = divmod(i, lines)
+            x = _LEFT + column * column_width
+            y = (_KEY_LINE * (lines - row - 0.5) + 0.08) / height
+            text = elided(visible(text), 8, column_width * 72 - 34 - text_width(line, 8))
+            style: dict[str, Any] = {"size": 8, "va": "center_baseline"}
+            figure.text(x / _WIDTH, y, number, weight="bold", color=CURVE, **style)
+            x += 18 / 72
+            figure.text(x / _WIDTH, y, text, color=INK, **style)
+            x += (text_width(text, 8) + 7) / 72
+            figure.text(x / _WIDTH, y, line, color=SOFT, **style)

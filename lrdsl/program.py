@@ -1,0 +1,217 @@
+"""A checked program: what a schedule's text says, before it is bound to a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from lrdsl import core
+from lrdsl.analysis.check import Checked, Train, check
+from lrdsl.analysis.problems import Problems
+from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.planning.horizon import make_horizon
+from lrdsl.planning.layout import Layout, Open
+from lrdsl.reading import read_source
+from lrdsl.source import SourceText, Span
+from lrdsl.syntax import nodes
+from lrdsl.syntax.printer import print_expression, print_file
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+
+LetValue: TypeAlias = str | float | int | Fraction
+"""A value for a `let` from outside: the language's own text, or a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A schedule that was read and checked, with no length of training yet.
+
+    Made by `lrdsl.load` and `lrdsl.loads`.
+
+    Attributes:
+        source: the text, with the values of `let`s that were set from outside in place.
+        targets: what the program sets, in the order of the text; "lr" is the rate.
+        train: the `train` line, if there is one.
+        warnings: advice that does not depend on the length of training.
+    """
+
+    checked: Checked
+    warnings: tuple[Diagnostic, ...]
+
+    @property
+    def source(self) -> SourceText:
+        """The text, with the values of `let`s that were set from outside in place."""
+        return self.checked.source
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the program sets, in the order of the text."""
+        return tuple(name for name, _ in self.checked.targets)
+
+    @cached_property
+    def lets(self) -> dict[str, str]:
+        """The `let`s and their values, as text."""
+        return {
+            statement.name: print_expression(statement.value)
+            for statement in self.checked.file.statements
+            if isinstance(statement, nodes.Let)
+        }
+
+    @property
+    def train(self) -> Train | None:
+        """The `train` line, if there is one."""
+        return self.checked.train
+
+    @cached_property
+    def text(self) -> str:
+        """The program in canonical form: what is stored beside a run."""
+        return print_file(self.checked.file, self.checked.source)
+
+    @cached_property
+    def reactive(self) -> Span | None:
+        """Where the program first reacts to a metric or stops training; None if nowhere."""
+        found = [s for _, node in self.checked.targets for s in _reactions(node)]
+        return min(found, default=None)
+
+    @cached_property
+    def needs_base(self) -> bool:
+        """Whether the curve depends on the optimizer's own rate."""
+        from lrdsl.planning.bind import Binder
+
+        if any(_mentions_base(node) for _, node in self.checked.targets):
+            return True
+        train = self.train
+        horizon, _ = make_horizon(
+            train,
+            None if train else 100,
+            None if train and train.steps_per_epoch else 100,
+            None,
+        )
+        binder = Binder(horizon, Problems(), base=1.0)
+        for name, node in self.checked.targets:
+            binder.target(name, node)
+        return binder.used_base
+
+    def plan(
+        self,
+        *,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        steps: int | None = None,
+        base: float | None = None,
+    ) -> Plan:
+        """Bind the program to one training.
+
+        What the text's `train` line says may be left out, and must not be contradicted.
+
+        Args:
+            epochs: length of the training, in epochs; at least 1.
+            steps_per_epoch: batches that `fit` sees in an epoch; at least 1.  Without it
+                the plan knows no single steps, only epochs.
+            steps: length of the training in steps, for one that is counted so.
+            base: the optimizer's own rate, for a program that starts from it.
+
+        Returns:
+            The plan, whose every value is known to be finite, and every rate ≥ 0.
+
+        Raises:
+            LrsError: the program cannot be bound (LRS3xx, LRS4xx).
+            ValueError: an argument is not a number above zero.
+        """
+        from lrdsl.plan import make_plan
+
+        return make_plan(self, epochs, steps_per_epoch, steps, base)
+
+
+def load(path: str | Path, **lets: LetValue) -> Program:
+    """Read and check a `.lrs` file.
+
+    Args:
+        path: the file.
+        **lets: values for its `let`s: the language's own text ("5%") or a number (a float
+            counts as its shortest decimal).
+
+    Raises:
+        LrsError: the text has problems, all of them listed.
+        OSError: the file cannot be read.
+    """
+    return make_program(read_source(path), lets)
+
+
+def loads(text: str, **lets: LetValue) -> Program:
+    """Check a schedule's text; otherwise like `load`."""
+    return make_program(SourceText(text.removeprefix("\ufeff")), lets)
+
+
+def make_program(source: SourceText, lets: dict[str, LetValue] | None = None) -> Program:
+    """Check a source text and return its program.
+
+    Raises:
+        LrsError: the text has problems, all of them listed.
+    """
+    values = {name: _let_text(value) for name, value in (lets or {}).items()}
+    checked = check(source, values)
+    problems = survey(checked)
+    if problems.errors:
+        raise LrsError(problems.errors, checked.source)
+    warnings = sorted([*checked.warnings, *problems.warnings], key=Diagnostic.position)
+    return Program(checked, tuple(warnings))
+
+
+def survey(checked: Checked) -> Problems:
+    """Return what is wrong with a program's times, as far as its own text decides."""
+    problems = Problems()
+    horizon, _ = make_horizon(checked.train, None, None, None)
+    layout = Layout(horizon, problems, lenient=True)
+    length = Open.UNKNOWN if horizon.total is None else horizon.total
+    for _, node in checked.targets:
+        layout.survey(node, length, length, follows=False)
+    return problems
+
+
+def diagnose(source: SourceText) -> list[Diagnostic]:
+    """Return every problem of a text, errors and warnings, in source order.
+
+    Where the `train` line says how long the training is, the plan is made too, so that a
+    rate that is negative somewhere is found.  What only the running `fit` can know (steps
+    per epoch, the optimizer's own rate) is no problem of the text.
+    """
+    try:
+        program = make_program(source)
+    except LrsError as error:
+        return list(error.diagnostics)
+    found = list(program.warnings)
+    if program.train is not None and program.reactive is None:
+        try:
+            plan = program.plan(base=1.0 if program.needs_base else None)
+        except LrsError as error:
+            found += [d for d in error.diagnostics if d.code != "LRS303"]
+        else:
+            found += [w for w in plan.warnings if w not in found]
+    return sorted(found, key=Diagnostic.position)
+
+
+def _let_text(value: LetValue) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Fraction):
+        return f"{value.numerator} / {value.denominator}"
+    return repr(value) if isinstance(value, float | int) else str(value)
+
+
+def _reactions(node: core.Core) -> list[Span]:
+    if isinstance(node, core.Stop | core.Compare | core.Stalled) or (
+        isinstance(node, core.Curve) and node.kind == "plateau"
+    ):
+        return [node.span]
+    return [span for child in core.children(node) for span in _reactions(child)]
+
+
+def _mentions_base(node: core.Core) -> bool:
+    if isinstance(node, core.Reference):
+        return node.name == "base"
+    return any(map(_mentions_base, core.children(node)))

@@ -1,0 +1,125 @@
+"""The end of a run: what is said, what is written, and the exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+
+from lrdsl.training.course import Course
+from lrdsl.training.dialogue import Dialogue, Status, Tone
+from lrdsl.training.launch import Ending, show_error
+from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, RunFolder
+
+
+def close(course: Course, ending: Ending, dialogue: Dialogue, folder: RunFolder) -> int:
+    """Report on the run, finish its folder, and return the exit status."""
+    _tell_how_it_ended(course, ending, dialogue)
+    _tell_agreements(course, dialogue)
+    problems = _problems(course, ending)
+    for line in problems:
+        dialogue.say(line, Tone.BAD)
+    status = _status(course, ending, bool(problems))
+    if folder.claimed:
+        _finish_folder(course, status, dialogue, folder)
+    else:
+        folder.release()
+    return status
+
+
+def _tell_how_it_ended(course: Course, ending: Ending, dialogue: Dialogue) -> None:
+    refused = [fit for fit in course.fits if fit.refusal is not None]
+    if ending.error is not None and all(fit.refusal is not ending.error for fit in refused):
+        show_error(ending.error)
+    if ending.words is not None:
+        print(ending.words, file=sys.stderr)
+    for fit in refused:
+        assert fit.refusal is not None
+        dialogue.say(f"{fit.name}: refused", Tone.BAD)
+        dialogue.show_problem(fit.refusal)
+    if course.bug is not None:
+        if course.bug is not ending.error:
+            show_error(course.bug)
+        dialogue.say("this is a bug in lrdsl, not in your program", Tone.BAD)
+
+
+def _tell_agreements(course: Course, dialogue: Dialogue) -> None:
+    compared = [(fit, fit.agreement) for fit in course.fits if fit.agreement is not None]
+    whole = [agreement for _, agreement in compared if agreement.is_whole]
+    if len(whole) > 1:
+        # Hundreds of fits, as a search makes them, are not told one by one.
+        steps = sum(agreement.ran for agreement in whole)
+        dialogue.say(f"plan = run at all {steps:,} steps of {len(whole)} fits", Tone.GOOD)
+        compared = [(fit, agreement) for fit, agreement in compared if not agreement.is_whole]
+    for fit, agreement in compared:
+        lead = f"fit {fit.number}: " if course.seen > 1 else ""
+        tone = Tone.GOOD if agreement.holds else Tone.BAD
+        dialogue.say(lead + agreement.sentence(), tone)
+
+
+def _problems(course: Course, ending: Ending) -> list[str]:
+    """Return what went wrong that the program itself did not notice."""
+    problems = []
+    for fit in course.fits:
+        if fit.refusal is not None and fit.refusal is not ending.error:
+            problems.append(f"{fit.name}: refused, and the program went on without it")
+        if fit.missed:
+            count = "1 snapshot" if len(fit.missed) == 1 else f"{len(fit.missed)} snapshots"
+            problems.append(f"{fit.name}: {count} could not be saved")
+            problems.extend(f"  {problem.message}" for problem in fit.missed)
+        if fit.trouble is not None:
+            problems.append(fit.trouble)
+    if not course.fits and course.stopped is None and ending.status == 0:
+        problems.extend(_no_fit_was_seen(course))
+    return problems
+
+
+def _no_fit_was_seen(course: Course) -> list[str]:
+    if course.seen:
+        times = "once" if course.seen == 1 else f"{course.seen} times"
+        return [f"no fit {course.terms.only_fit} was seen: the program called `fit` {times}"]
+    if "tf_keras" in sys.modules and "keras" not in sys.modules:
+        return [
+            "no fit was seen: the program trains with Keras 2 (`tf_keras`), and schedules are "
+            "applied by Keras 3; is TF_USE_LEGACY_KERAS set?"
+        ]
+    return [
+        "no fit was seen: the program did not call `Model.fit` of Keras in this process, so "
+        "nothing was trained with the schedule",
+        "  a loop over `train_on_batch` never asks for a rate; train with `fit`, or set each "
+        "rate yourself from `lrdsl.load(FILE).plan(…).values()`",
+    ]
+
+
+def _status(course: Course, ending: Ending, problems: bool) -> int:
+    if course.bug is not None:
+        return Status.OUR_BUG
+    if course.stopped is not None:
+        return course.stopped
+    if ending.status != 0:
+        return ending.status
+    agreed = all(fit.agreement is None or fit.agreement.holds for fit in course.fits)
+    return Status.DONE if agreed and not problems else Status.FAILED
+
+
+def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunFolder) -> None:
+    ended = datetime.now().astimezone().isoformat("T", "seconds")
+    try:
+        folder.write_record(course.as_json(folder.path, status, ended))
+    except OSError as error:
+        dialogue.say(f"cannot write to the folder `{folder}`: {error.strerror}", Tone.BAD)
+    dialogue.say(f"the results are in {folder}{os.sep}")
+    for fit in course.fits:
+        if not fit.agreed_to:
+            continue
+        part = fit.folder.relative_to(folder.path)
+        lines = []
+        if fit.snapshots:
+            models = "the model" if fit.snapshots == 1 else f"the {fit.snapshots} models"
+            lines.append((f"{part / SNAPSHOTS}{os.sep}", f"{models} saved"))
+        if fit.agreement is not None and fit.trouble is None:
+            lines.append((f"{part / RATES}", "the log: each step's rate, planned and applied"))
+        lines.append((f"{part / PICTURE}", "the picture of the plan"))
+        width = max(len(name) for name, _ in lines)
+        for name, what in lines:
+            dialogue.say(f"  {name:<{width}}  {what}")

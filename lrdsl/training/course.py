@@ -1,0 +1,120 @@
+"""The course of a run so far: what was asked for, and each `fit` with what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.training.attach import Place
+from lrdsl.training.early import Early, Horizon
+from lrdsl.training.report import Agreement
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+    from lrdsl.program import Program
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the user asked for.
+
+    Attributes:
+        only_fit: the number of the one `fit` to add the schedule to; None for all.
+        dry_run: whether to stop once the plan is shown.
+        horizon: what the command line says of the training.
+        early: what was shown and agreed to before the program ran.
+        about: what `run.json` says of the run besides its fits.
+    """
+
+    only_fit: int | None = None
+    dry_run: bool = False
+    horizon: Horizon = field(default_factory=Horizon)
+    early: Early = field(default_factory=Early)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Fit:
+    """One `fit` that the schedule was added to.
+
+    Attributes:
+        number: which `fit` of the program it is, from 1.
+        place: where the program calls it.
+        folder: where its results go.
+        plan: what was to be, once its first batch is near.
+        agreed_to: whether it was allowed to train.
+        refusal: why it was not trained, or not to its end, by our own judgement.
+        agreement: what comparing it with its plan has shown.
+        snapshots: how many models were saved.
+        missed: the snapshots that could not be saved.
+        trouble: why its results could not be written.
+    """
+
+    number: int
+    place: Place
+    folder: Path
+    plan: Plan | None = None
+    agreed_to: bool = False
+    refusal: LrsError | None = None
+    agreement: Agreement | None = None
+    snapshots: int = 0
+    missed: list[Diagnostic] = field(default_factory=list)
+    trouble: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Which `fit` it is, in words."""
+        return f"fit {self.number} at {self.place}"
+
+    def as_json(self, top: Path) -> dict[str, Any]:
+        """Return what `run.json` in the folder `top` says of it."""
+        plan, agreement = self.plan, self.agreement
+        return {
+            "fit": self.number,
+            "file": self.place.file,
+            "line": self.place.line,
+            "folder": self.folder.relative_to(top).as_posix(),
+            "epochs": plan and plan.epochs,
+            "steps_per_epoch": plan and plan.steps_per_epoch,
+            "base": plan and plan.base,
+            "steps_planned": agreement and agreement.planned,
+            "steps_run": agreement and agreement.ran,
+            "ended": agreement and agreement.ended.value,
+            "plan_is_run": agreement and agreement.holds,
+            "snapshots": self.snapshots,
+        }
+
+
+@dataclass
+class Course:
+    """Everything that the report at the end is made from.
+
+    Attributes:
+        program: the schedule.
+        terms: what the user asked for.
+        seen: how often the program called `fit`.
+        fits: those that the schedule was added to.
+        stopped: the exit status, if we ended the program ourselves.
+        bug: an error that should never be.
+    """
+
+    program: Program
+    terms: Terms
+    seen: int = 0
+    fits: list[Fit] = field(default_factory=list)
+    stopped: int | None = None
+    bug: Exception | None = None
+
+    def as_json(self, top: Path, status: int | None, ended: str | None) -> dict[str, Any]:
+        """Return what `run.json` in the folder `top` says."""
+        text = self.program.text
+        return {
+            **self.terms.about,
+            "schedule_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "ended": ended,
+            "status": status,
+            "fits": [fit.as_json(top) for fit in self.fits],
+        }

@@ -1,0 +1,122 @@
+"""The plan before the program runs: what can be shown of a schedule without Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrdsl.diagnostics import Diagnostic, LrsError
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+    from lrdsl.program import Program
+
+_WAITS_FOR_FIT = {"LRS303", "LRS304"}
+"""Problems of a plan that the real `fit` solves by its epochs and steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """What the command line says of the training to come."""
+
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    base: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A plan made before `fit`, or the reason why it has to wait.
+
+    Attributes:
+        plan: the plan, if there is one.
+        in_units_of_base: its rates are multiples of the optimizer's own, which is not
+            known yet.
+        why_not: what is missing, where there is no plan.
+    """
+
+    plan: Plan | None = None
+    in_units_of_base: bool = False
+    why_not: str = ""
+
+    def is_kept_by(self, plan: Plan) -> bool:
+        """Whether `plan`, of a real `fit`, is the one that was shown."""
+        shown = self.plan
+        if shown is None:
+            return False
+        return (
+            shown.epochs in (None, plan.epochs)
+            and shown.steps_per_epoch in (None, plan.steps_per_epoch)
+            and shown.total_steps in (None, plan.total_steps)
+            and (self.in_units_of_base or shown.base in (None, plan.base))
+        )
+
+
+def plan_early(program: Program, horizon: Horizon) -> Early:
+    """Plan `program` for the horizon that its text or the command line gives.
+
+    Raises:
+        LrsError: the schedule cannot be planned, whatever `fit` may bring; its text and
+            the command line contradict each other included.
+    """
+    train = program.train
+    known = horizon.epochs is not None or (
+        train is not None and (train.epochs is not None or train.steps is not None)
+    )
+    if not known:
+        return Early(why_not="the length of the training")
+    try:
+        if program.needs_base and horizon.base is None:
+            return _plan_in_units_of_base(program, horizon)
+        return Early(_plan(program, horizon, horizon.base))
+    except LrsError as error:
+        if {problem.code for problem in error.diagnostics} <= _WAITS_FOR_FIT:
+            return Early(why_not="the number of steps in an epoch")
+        raise
+
+
+def check_horizon(horizon: Horizon, plan: Plan) -> None:
+    """Raise LrsError (LRS309) if `fit` is not as long as the command line said.
+
+    What the schedule's own `train` line says is held against `fit` by its plan.
+    """
+    for option, said, real in (
+        ("--epochs", horizon.epochs, plan.epochs),
+        ("--steps-per-epoch", horizon.steps_per_epoch, plan.steps_per_epoch),
+    ):
+        if said is not None and real is not None and said != real:
+            problem = Diagnostic(
+                code="LRS309",
+                message=f"`{option} {said}` and this `fit`, which has {real}, disagree",
+                help=f"write `{option} {real}`, or leave it out: the plan is then shown "
+                "when `fit` starts",
+            )
+            raise LrsError([problem], plan.program.source)
+
+
+def _plan(program: Program, horizon: Horizon, base: float | None) -> Plan:
+    return program.plan(
+        epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch, base=base
+    )
+
+
+def _plan_in_units_of_base(program: Program, horizon: Horizon) -> Early:
+    waits = Early(why_not="the optimizer's own rate (or `--base`)")
+    try:
+        once, twice = (_plan(program, horizon, base) for base in (1.0, 2.0))
+        if all(_is_in_units_of_base(once, twice, target) for target in once.targets):
+            return Early(once, in_units_of_base=True)
+    except LrsError as error:
+        if {problem.code for problem in error.diagnostics} <= _WAITS_FOR_FIT | {"LRS309"}:
+            raise
+        return waits  # it may well be that this base, and only this, is out of range
+    return waits
+
+
+def _is_in_units_of_base(once: Plan, twice: Plan, target: str) -> bool:
+    """Whether a rate grows as base does, and all else has nothing to do with it."""
+    factor = 2.0 if target == "lr" else 1.0
+    one, two = once.polyline(target)[1], twice.polyline(target)[1]
+    return one.shape == two.shape and np.allclose(two, factor * one, rtol=1e-9, atol=0)

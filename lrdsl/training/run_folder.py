@@ -1,0 +1,139 @@
+"""The folder of one run: the schedule, its picture, the rates applied, the snapshots.
+
+    schedule.lrs   the schedule as it was used, overrides put in
+    run.json       what was run, how, and whether plan and run agreed
+    plan.png       the picture of the plan
+    rates.csv      each step with the rate planned and the rate applied
+    snapshots/     the saved models, where the schedule saves some
+
+A second `fit` of the same run has its own `plan.png`, `rates.csv` and `snapshots/` in
+`fit-2/`, and so on.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lrdsl.training.files import write_text
+
+SCHEDULE = "schedule.lrs"
+RECORD = "run.json"
+PICTURE = "plan.png"
+RATES = "rates.csv"
+SNAPSHOTS = "snapshots"
+
+
+class FolderError(Exception):
+    """The folder cannot be used; the text says why."""
+
+
+class RunFolder:
+    """A folder that is ours alone: nothing that was there before is touched.
+
+    Attributes:
+        path: where it is, absolute, as the program may change the working directory.
+    """
+
+    def __init__(self, path: Path, *, chosen_by_user: bool) -> None:
+        self.path = path.absolute()
+        self.claimed = False
+        self._chosen_by_user = chosen_by_user
+        self._made: list[Path] = []
+        self._start = Path.cwd()
+
+    def __str__(self) -> str:
+        """Return the path as the user would type it."""
+        if self.path.is_relative_to(self._start):
+            return str(self.path.relative_to(self._start))
+        return str(self.path)
+
+    def check(self) -> None:
+        """Raise FolderError if the folder holds anything already, or is no folder."""
+        try:
+            if any(self.path.iterdir()):
+                raise FolderError(
+                    f"the folder `{self}` is not empty, and a run never overwrites; "
+                    "choose another with `--out`"
+                )
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise FolderError(f"cannot use the folder `{self}`: {error.strerror}") from error
+
+    def reserve(self) -> None:
+        """Make the folder; one that was not chosen by name gives way to a neighbour's.
+
+        Raises:
+            FolderError: it cannot be made, or is no longer empty.
+        """
+        first, number = self.path, 1
+        while True:
+            try:
+                self._make(self.path)
+                return
+            except FileExistsError:
+                if self._chosen_by_user:
+                    self.check()
+                    return
+                # Two runs began in the same second.
+                number += 1
+                self.path = first.with_name(f"{first.name}-{number}")
+            except OSError as error:
+                raise FolderError(
+                    f"cannot make the folder `{self}`: {error.strerror}"
+                ) from error
+
+    def claim(self, record: dict[str, Any], schedule: str) -> None:
+        """Write the first two files; of two runs that try at once, one fails here.
+
+        Raises:
+            FolderError: another run was first, or the folder cannot be written.
+        """
+        try:
+            handle = os.open(self.path / RECORD, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            os.close(handle)
+            self.claimed = True
+            self.write_record(record)
+            write_text(self.path / SCHEDULE, schedule)
+        except OSError as error:
+            taken = error.errno == errno.EEXIST
+            reason = "another run is using it" if taken else error.strerror
+            raise FolderError(f"cannot write to the folder `{self}`: {reason}") from error
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Replace `run.json`.
+
+        Raises:
+            OSError: it could not be written; the one before is still there.
+        """
+        write_text(self.path / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+    def part(self, fit: int, first: int) -> Path:
+        """Return the folder of one `fit`; the first that we attach to has the top one."""
+        return self.path if fit == first else self.path / f"fit-{fit}"
+
+    def release(self) -> None:
+        """Take away what `reserve` made, if nothing has been written to it."""
+        if not self.claimed:
+            for folder in reversed(self._made):
+                with suppress(OSError):
+                    folder.rmdir()
+
+    def _make(self, folder: Path) -> None:
+        if not folder.parent.exists():
+            with suppress(FileExistsError):
+                self._make(folder.parent)
+        folder.mkdir()
+        self._made.append(folder)
+
+
+def default_folder(schedule: str, now: datetime) -> Path:
+    """Return where a run goes by itself: `runs/resnet-20240131-120000`."""
+    stem = Path(schedule).stem if schedule != "-" else "schedule"
+    return Path("runs") / f"{stem}-{now:%Y%m%d-%H%M%S}"

@@ -1,0 +1,208 @@
+"""Goes with the program from its first `fit` to its last: shows, asks, adds, compares."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.training.attach import Place
+from lrdsl.training.course import Course, Fit
+from lrdsl.training.dialogue import Dialogue, Status, Tone
+from lrdsl.training.early import check_horizon
+from lrdsl.training.report import Ended, compare, write_rates
+from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, FolderError, RunFolder
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+
+FOLDER_VARIABLE = "LRDSL_RUN"
+"""The environment variable that tells the program where its run folder is."""
+
+
+class AddedCallback(Protocol):
+    """What a session uses of the Keras callback."""
+
+    plan: Plan | None
+    missed: list[Diagnostic]
+    saved: list[Any]
+    model: Any
+
+    @property
+    def applied(self) -> NDArray[np.float32]:
+        """The rates read back from the training."""
+
+    @property
+    def applied_steps(self) -> NDArray[np.int64]:
+        """Which steps of the plan they are."""
+
+
+MakeCallback = Callable[[Path, Callable[["Plan"], None]], AddedCallback]
+"""Make the callback of one `fit`: given its folder for snapshots, and what to call with
+its plan before its first batch."""
+
+
+class Stop(SystemExit):
+    """Ends the program from inside a `fit`; `except Exception` does not catch it."""
+
+
+class Session:
+    """Decides about each `fit` of one run; a `lrdsl.training.attach.Watcher`."""
+
+    def __init__(
+        self,
+        course: Course,
+        dialogue: Dialogue,
+        folder: RunFolder,
+        *,
+        make_callback: MakeCallback,
+        draw: Callable[[Plan, Path], object],
+    ) -> None:
+        self._course = course
+        self._dialogue = dialogue
+        self._folder = folder
+        self._make_callback = make_callback
+        self._draw = draw
+        self._agreed_plans: list[Plan] = []
+        # A program may train in several threads; one question at a time.
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def around(self, place: Place) -> Iterator[AddedCallback | None]:
+        """Add the schedule to the `fit` at `place`, and note how it went."""
+        course, only = self._course, self._course.terms.only_fit
+        if course.stopped is not None:
+            raise Stop(course.stopped)  # the program has swallowed the first one
+        with self._lock:
+            course.seen += 1
+            number = course.seen
+        if only not in (None, number):
+            self._dialogue.say(f"fit {number} at {place}: left alone (--fit {only})")
+            yield None
+            return
+        fit = self._open(number, place)
+        callback = None
+        ended = Ended.RAISED
+        try:
+            with self._blame_on_us():
+                callback = self._make_callback(
+                    fit.folder / SNAPSHOTS, lambda plan: self._before_first_batch(fit, plan)
+                )
+            yield callback
+            stopped = getattr(callback.model, "stop_training", False)
+            ended = Ended.STOPPED if stopped else Ended.FINISHED
+        except LrsError as refusal:
+            fit.refusal = refusal
+            raise
+        finally:
+            if callback is not None and fit.agreed_to:
+                self._after_last_batch(fit, callback, ended)
+
+    def inside(self, place: Place) -> None:
+        """Say that a `fit` that another one calls is left alone."""
+        self._dialogue.say(f"the fit at {place} runs inside another one: left alone")
+
+    def _open(self, number: int, place: Place) -> Fit:
+        fits = self._course.fits
+        with self._lock, self._blame_on_us():
+            if not fits and not self._course.terms.dry_run:
+                try:
+                    self._folder.reserve()
+                except FolderError as error:
+                    raise self._stop(Status.REFUSED, str(error)) from None
+                os.environ[FOLDER_VARIABLE] = str(self._folder.path)
+            first = fits[0].number if fits else number
+            fits.append(Fit(number, place, self._folder.part(number, first)))
+            return fits[-1]
+
+    def _before_first_batch(self, fit: Fit, plan: Plan) -> None:
+        """Show the plan, have it agreed to, open the folder; or end the program."""
+        terms = self._course.terms
+        with self._blame_on_us(), self._lock:
+            fit.plan = plan
+            check_horizon(terms.horizon, plan)
+            if terms.early.is_kept_by(plan) or self._was_agreed_to(plan):
+                self._dialogue.say(f"{fit.name}: {_length(plan)}, as shown")
+            else:
+                self._dialogue.say(f"{fit.name}: {_length(plan)}")
+                self._dialogue.show_plan(plan)
+                if not terms.dry_run:
+                    self._ask()
+            if terms.dry_run:
+                raise self._stop(Status.DONE, "dry run: stopped before the first batch")
+            self._agreed_plans.append(plan)
+            fit.agreed_to = True
+            self._write_plan(fit, plan)
+
+    def _was_agreed_to(self, plan: Plan) -> bool:
+        def horizon(plan: Plan) -> tuple[object, ...]:
+            return plan.epochs, plan.steps_per_epoch, plan.total_steps, plan.base
+
+        return any(horizon(plan) == horizon(other) for other in self._agreed_plans)
+
+    def _ask(self) -> None:
+        consequence = self._dialogue.ask().consequence()
+        if consequence is not None:
+            raise self._stop(*consequence)
+
+    def _write_plan(self, fit: Fit, plan: Plan) -> None:
+        try:
+            if not self._folder.claimed:
+                record = self._course.as_json(self._folder.path, None, None)
+                self._folder.claim(record, self._course.program.text)
+            fit.folder.mkdir(exist_ok=True)
+            self._draw(plan, fit.folder / PICTURE)
+        except FolderError as error:
+            raise self._stop(Status.REFUSED, str(error)) from None
+        except OSError as error:
+            why = f"cannot write to the folder `{fit.folder}`: {error.strerror}"
+            raise self._stop(Status.REFUSED, why) from None
+
+    def _after_last_batch(self, fit: Fit, callback: AddedCallback, ended: Ended) -> None:
+        """Hold the run against the plan and write it down; never end the program here."""
+        try:
+            plan = callback.plan
+            assert plan is not None, "what was agreed to was a plan"
+            applied, steps = callback.applied, callback.applied_steps
+            fit.agreement = compare(plan, applied, steps, ended)
+            fit.snapshots, fit.missed = len(callback.saved), list(callback.missed)
+            try:
+                write_rates(fit.folder / RATES, fit.number, plan, applied, steps)
+                record = self._course.as_json(self._folder.path, None, None)
+                self._folder.write_record(record)
+            except OSError as error:
+                fit.trouble = f"cannot write to the folder `{fit.folder}`: {error.strerror}"
+        except Exception as error:
+            self._course.bug = error
+
+    def _stop(self, status: int, why: str) -> Stop:
+        self._course.stopped = status
+        self._dialogue.say(why, Tone.PLAIN if status == Status.DONE else Tone.BAD)
+        return Stop(status)
+
+    @contextmanager
+    def _blame_on_us(self) -> Iterator[None]:
+        """Remember that an error came from our own code and not from the program."""
+        try:
+            yield
+        except LrsError:
+            raise
+        except Exception as error:
+            self._course.bug = error
+            raise
+
+
+def _length(plan: Plan) -> str:
+    total = "" if plan.total_steps is None else f"{plan.total_steps:,} steps"
+    if plan.epochs is None:
+        return total
+    if plan.steps_per_epoch is None:
+        return f"{plan.epochs:,} epochs"
+    return f"{plan.epochs:,} epochs of {plan.steps_per_epoch:,} steps, {total} in all"

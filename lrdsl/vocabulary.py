@@ -1,0 +1,205 @@
+"""The words of the language in one table: keywords, values, functions, curves, parameters.
+
+What the words mean is decided elsewhere; what they are called, and which of them exist,
+is decided here.  (The prelude adds functions written in the language itself.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+KEYWORDS: Final = frozenset(
+    (
+        *("train", "of", "let", "def"),
+        *("then", "until", "for", "skip", "repeat", "stretch", "scale", "by"),
+        *("snapshot", "stop", "or", "and"),
+    )
+)
+
+CLOCKS: Final = MappingProxyType(
+    {
+        "epoch": "epochs since training began, a rational number",
+        "step": "steps since training began",
+        "elapsed": "time since the segment began, in the file's unit",
+        "duration": "length of the segment, in the file's unit",
+        "progress": "elapsed / duration",
+        "cycle": "turn of the enclosing repeat, from 0",
+    }
+)
+
+REFERENCES: Final = MappingProxyType(
+    {
+        "base": "the target's own value in the optimizer",
+        "entry": "what was in force before the segment",
+        "next": "where the following segment starts",
+    }
+)
+
+CONSTANTS: Final = MappingProxyType({"pi": "3.14159…", "e": "2.71828…"})
+
+END: Final = "end"
+"""The end of the enclosing block, a time."""
+
+FUNCTIONS: Final = MappingProxyType(
+    {
+        # name: fewest and most arguments; None for any number
+        "min": (2, None),
+        "max": (2, None),
+        "clip": (3, 3),
+        "abs": (1, 1),
+        "sqrt": (1, 1),
+        "log": (1, 1),
+        "floor": (1, 1),
+        "ceil": (1, 1),
+        "round": (1, 1),
+        "mod": (2, 2),
+        "sin": (1, 1),
+        "cos": (1, 1),
+        "tanh": (1, 1),
+        "sigmoid": (1, 1),
+    }
+)
+
+
+class Kind(StrEnum):
+    """What a curve's parameter takes."""
+
+    VALUE = "a value that is constant within the segment"
+    TIME = "a time"
+    COUNT = "a whole number"
+    METRIC = "the name of a metric"
+    CHOICE = "one of a few words"
+
+
+@dataclass(frozen=True, slots=True)
+class CurveParameter:
+    """One parameter of a primitive curve.
+
+    `default` is the text of its default, None where the caller must give it or where it
+    only counts when given.  `positional` says whether it may be given by position.
+    """
+
+    name: str
+    kind: Kind = Kind.VALUE
+    default: str | None = None
+    required: bool = False
+    positional: bool = False
+    also: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+_FROM = CurveParameter("from", default="entry")
+_TO = CurveParameter("to", default="0")
+_EVERY = CurveParameter("every", Kind.TIME, default="1")
+
+
+def _main(name: str, kind: Kind = Kind.VALUE, *, required: bool = True) -> CurveParameter:
+    return CurveParameter(name, kind, required=required, positional=True)
+
+
+_MODES = ("auto", "min", "max")
+_STALL = (
+    CurveParameter("patience", Kind.COUNT, default="10"),
+    CurveParameter("mode", Kind.CHOICE, default="auto", choices=_MODES),
+    CurveParameter("min_delta", default="1e-4"),
+)
+
+CURVES: Final = MappingProxyType(
+    {
+        "const": (CurveParameter("value", default="entry", positional=True),),
+        "linear": (_FROM, _TO),
+        "cosine": (
+            CurveParameter("from", default="entry", also=("max",)),
+            CurveParameter("to", default="0", also=("min",)),
+            CurveParameter("cycles", Kind.COUNT, default="1"),
+        ),
+        "poly": (_main("power"), _FROM, _TO),
+        "exp": (_main("rate", required=False), _EVERY, CurveParameter("to"), _FROM),
+        "decay": (_main("factor"), _EVERY, _FROM),
+        "inverse": (_main("rate"), _EVERY, CurveParameter("power", default="1"), _FROM),
+        "warmup": (_main("duration", Kind.TIME), CurveParameter("from", default="0")),
+        "noise": (
+            CurveParameter("seed", Kind.COUNT, required=True),
+            CurveParameter("every", Kind.TIME, default="1 step"),
+        ),
+        "plateau": (
+            _FROM,
+            CurveParameter("monitor", Kind.METRIC, default="val_loss"),
+            CurveParameter("factor", default="0.1"),
+            *_STALL,
+            CurveParameter("cooldown", Kind.COUNT, default="0"),
+            CurveParameter("min", default="0"),
+            CurveParameter("nan", Kind.CHOICE, default="error", choices=("error", "ignore")),
+            CurveParameter("restore", Kind.CHOICE, default="none", choices=("none", "best")),
+        ),
+    }
+)
+"""The primitive curves; `also` gives other names of one parameter."""
+
+STALLED: Final = (
+    CurveParameter("monitor", Kind.METRIC, required=True, positional=True),
+    *_STALL,
+)
+"""The parameters of the condition `stalled`."""
+
+SNAPSHOT: Final = (
+    CurveParameter("keep", Kind.COUNT),
+    CurveParameter("best", Kind.COUNT),
+    CurveParameter("monitor", Kind.METRIC),
+)
+"""The parameters of `snapshot`."""
+
+RESERVED: Final = frozenset(
+    [*KEYWORDS, *CLOCKS, *REFERENCES, *CONSTANTS, END, *FUNCTIONS, *CURVES, "stalled", "lr"]
+)
+"""Names that a file may not define (parameters of a `def` may shadow all but keywords)."""
+
+FOREIGN: Final = MappingProxyType(
+    {
+        # what other libraries, or habit, call it: what it is called here
+        "constant": "const",
+        "flat": "const",
+        "hold": "const",
+        "exponential": "exp",
+        "exponential_decay": "exp",
+        "natural_exp": "exp",
+        "lin": "linear",
+        "ramp": "linear",
+        "linear_decay": "linear",
+        "polynomial": "poly",
+        "polynomial_decay": "poly",
+        "cos_annealing": "cosine",
+        "cosine_annealing": "cosine",
+        "cosine_decay": "cosine",
+        "cosinedecay": "cosine",
+        "cosineannealinglr": "cosine",
+        "sgdr": "cosine",
+        "gamma": "factor",
+        "inverse_time": "inverse",
+        "inverse_time_decay": "inverse",
+        "warm_up": "warmup",
+        "linear_warmup": "warmup",
+        "reduce_lr_on_plateau": "plateau",
+        "reducelronplateau": "plateau",
+        "steplr": "step",
+        "multistep": "step",
+        "power": "poly",
+        "t": "elapsed",
+        "time": "elapsed",
+        "iteration": "step",
+        "iterations": "step",
+        "batch": "step",
+        "epochs": "epoch",
+        "steps": "step",
+        "lr": "entry",
+        "rate": "entry",
+        "base_lr": "base",
+        "ln": "log",
+        "minimum": "min",
+        "maximum": "max",
+        "clamp": "clip",
+    }
+)

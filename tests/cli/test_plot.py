@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lrdsl.cli.main import cli
+from lrdsl.cli.plot import SUFFIXES
+from lrdsl.plotting import SUFFIXES as DRAWN
+
+TEXT = "let peak = 0.1\ntrain 90 epochs of 390 steps\nlr = warmup(5) then cosine(max=peak)"
+
+
+def run(*args: str, stdin: str | None = None, **env: str) -> tuple[int, str, str]:
+    runner = CliRunner(env={"COLUMNS": "80", **env})
+    result = runner.invoke(cli, ["plot", *args], input=stdin, prog_name="lrdsl")
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("a.lrs").write_text(TEXT)
+    Path("bare.lrs").write_text("linear(from=0.1, to=0)")
+    return tmp_path
+
+
+def test_the_curve_is_shown_in_the_terminal() -> None:
+    status, out, err = run("a.lrs")
+    assert (status, err) == (0, "")
+    assert out.startswith("a.lrs  90 epochs of 390 steps = 35,100 steps\n")
+    assert "┤" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_the_terminal_decides_the_width(columns: str) -> None:
+    lines = run("a.lrs", COLUMNS=columns)[1].splitlines()
+    assert int(columns) - 12 <= max(map(len, lines)) <= int(columns)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_braille_gets_ascii(encoding: str, here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from lrdsl.cli.main import main; main()", "plot", "a.lrs"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "80"},
+        check=True,
+    )
+    assert done.stdout.isascii()
+    assert b"0.1 +" in done.stdout
+
+
+def test_values_from_outside_replace_those_of_the_file() -> None:
+    out = run("a.lrs", "peak=0.3")[1]
+    assert "peak   0.3" in out
+
+
+def test_the_horizon_comes_from_options() -> None:
+    status, out, _ = run("bare.lrs", "--epochs", "10", "--steps-per-epoch", "7")
+    assert status == 0
+    assert "10 epochs of 7 steps" in out
+
+
+def test_a_horizon_that_is_missing_is_a_problem_of_the_input() -> None:
+    status, out, err = run("bare.lrs")
+    assert (status, out) == (1, "")
+    assert err.startswith("error[LRS304]: ")
+    assert "--epochs" in err
+
+
+def test_a_horizon_that_contradicts_the_file_is_a_problem_of_the_input() -> None:
+    status, _, err = run("a.lrs", "--epochs", "91")
+    assert status == 1
+    assert err.startswith("error[LRS309]: ")
+
+
+def test_standard_input_is_a_hyphen() -> None:
+    assert run("-", stdin=TEXT)[1].startswith("<stdin>  90 epochs")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".PNG"])
+def test_the_suffix_decides_the_kind_of_picture(suffix: str) -> None:
+    status, out, err = run("a.lrs", "-o", f"a{suffix}")
+    assert (status, out, err) == (0, "", f"wrote a{suffix}\n")
+    begins = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix.lower()]
+    assert Path(f"a{suffix}").read_bytes().startswith(begins)
+
+
+def test_an_unknown_suffix_is_bad_usage_that_lists_the_known_ones() -> None:
+    for name in ("a.gif", "a", "a.png.txt"):
+        status, out, err = run("a.lrs", "-o", name)
+        assert (status, out) == (2, "")
+        assert f"`{name}` does not say what kind of picture it is" in err
+        assert ".png, .svg or .pdf" in err
+        assert not Path(name).exists()
+
+
+def test_the_suffixes_are_those_that_can_be_drawn() -> None:
+    assert SUFFIXES == DRAWN
+
+
+def test_a_picture_that_cannot_be_written_is_named() -> None:
+    status, _, err = run("a.lrs", "-o", "none/a.png")
+    assert status == 2
+    assert err == "Error: cannot write `none/a.png`: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("a.lrs", "peak"),
+        ("a.lrs", "--epochs", "0"),
+        ("a.lrs", "--epochs", "1.5"),
+        ("a.lrs", "--steps-per-epoch", "-3"),
+        ("a.lrs", "--base", "nan"),
+        ("a.lrs", "--base", "inf"),
+        ("none.lrs",),
+        (),
+    ],
+)
+def test_bad_usage_and_unreadable_files_have_a_status_of_their_own(
+    args: tuple[str, ...],
+) -> None:
+    status, out, err = run(*args)
+    assert (status, out) == (2, "")
+    assert "Error: " in err

@@ -1,0 +1,83 @@
+"""Plans of every shape that a picture has to cope with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lrdsl
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+
+TWELVE = "const(0.1) until 7.5\n" + "\n".join(
+    f"then linear(from={first}, to={last}) until {7.5 * (i + 2)}"
+    for i, (first, last) in enumerate(
+        [
+            ("0.09", "0.072"),
+            ("0.05", "0.04"),
+            ("0.04", "0.04"),
+            ("0.06", "0.048"),
+            ("0.03", "0.024"),
+            ("0.02", "0.02"),
+            ("0.05", "0.04"),
+            ("0.01", "0.008"),
+            ("0.012", "0.012"),
+            ("0.004", "0.0032"),
+            ("0.001", "8e-4"),
+        ]
+    )
+)
+
+CASES: dict[str, tuple[str, dict[str, int]]] = {
+    "one-segment": ("cosine(max=0.1)", {"epochs": 60, "steps_per_epoch": 28}),
+    "three-segments": (
+        "train 90 epochs of 390 steps\n"
+        "warmup(5)\nthen cosine(max=0.1, min=0.01) until 60\nthen linear(to=0)",
+        {},
+    ),
+    "twelve-segments": (TWELVE, {"epochs": 90, "steps_per_epoch": 390}),
+    "snapshots": (
+        "cosine(max=0.1, cycles=3) snapshot",
+        {"epochs": 60, "steps_per_epoch": 23},
+    ),
+    "many-snapshots": (
+        "cosine(max=0.1, cycles=20) snapshot(best=3, monitor=val_accuracy)",
+        {"epochs": 60, "steps_per_epoch": 100},
+    ),
+    "five-decades": (
+        "const(0.1) until 10 then exp(to=1e-6)",
+        {"epochs": 100, "steps_per_epoch": 100},
+    ),
+    "constant": ("1e-3", {"epochs": 10, "steps_per_epoch": 100}),
+    "one-step": ("1e-3", {"epochs": 1, "steps_per_epoch": 1}),
+    "few-steps": ("linear(from=0.1, to=0)", {"epochs": 3, "steps_per_epoch": 4}),
+    "staircase": ("decay(0.5, every=10) by 10", {"epochs": 90, "steps_per_epoch": 390}),
+    "two-targets": (
+        "let peak = 0.1\n"
+        "train 90 epochs of 390 steps\n"
+        "lr = cosine(from=0.004, to=peak) until 30% then cosine(to=4e-7)\n"
+        "momentum = linear(from=0.95, to=0.85) until 30% then linear(to=0.95)",
+        {},
+    ),
+    "steps-only": ("train 10000 steps\nwarmup(500) then 3e-4 until 80% then linear(to=0)", {}),
+    "epochs-only": ("const(1e-3) until 10 then exp(0.1)", {"epochs": 60}),
+    "long": (
+        "warmup(5) then cosine(max=0.1)",
+        {"epochs": 1_000_000, "steps_per_epoch": 1_000_000},
+    ),
+    "restarts": (
+        "cosine(max=0.1) for 10 repeat stretch 2 scale 0.9",
+        {"epochs": 70, "steps_per_epoch": 100},
+    ),
+    "noise": (
+        "0.1 + 0.05 * noise(seed=7, every=1 epoch)",
+        {"epochs": 200, "steps_per_epoch": 10},
+    ),
+}
+
+
+def plan(name: str) -> Plan:
+    """Return the plan of a case."""
+    text, horizon = CASES[name]
+    base = {"base": 0.1} if name == "staircase" else {}
+    return lrdsl.loads(text).plan(**horizon, **base)

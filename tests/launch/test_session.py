@@ -1,0 +1,353 @@
+"""A run from its first fit to its report, with stand-ins for Keras, person and schedule."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrdsl.diagnostics import LrsError
+from lrdsl.training.attach import Place
+from lrdsl.training.closing import close
+from lrdsl.training.course import Course, Terms
+from lrdsl.training.dialogue import Answer
+from lrdsl.training.early import Early, Horizon
+from lrdsl.training.launch import Ending
+from lrdsl.training.run_folder import RunFolder
+from lrdsl.training.session import FOLDER_VARIABLE, Session, Stop
+
+from .stand_ins import PROGRAM, Listener, StandInCallback, StandInPlan, names, refusal
+
+PLACE = Place("train.py", 12)
+
+
+class Run:
+    """One run of `lrdsl train`, without the command."""
+
+    def __init__(self, *answers: Answer, draw: Any = None, **terms: Any) -> None:
+        self.listener = Listener(*answers)
+        self.course = Course(PROGRAM, Terms(**terms))
+        self.folder = RunFolder(Path("out"), chosen_by_user=True)
+        self.session = Session(
+            self.course,
+            self.listener,
+            self.folder,
+            make_callback=StandInCallback,
+            draw=draw or (lambda plan, path: path.write_text("picture")),
+        )
+
+    def fit(self, plan: StandInPlan | None = None, **how: Any) -> StandInCallback | None:
+        with self.session.around(PLACE) as callback:
+            assert callback is None or isinstance(callback, StandInCallback)
+            if callback is not None:
+                callback.train(plan or StandInPlan(), **how)
+            return callback
+
+    def close(self, status: int = 0, error: BaseException | None = None) -> int:
+        return close(self.course, Ending(status, error), self.listener, self.folder)
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    yield
+    os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def test_plan_is_shown_and_asked_about_before_the_first_batch() -> None:
+    run = Run()
+    run.fit()
+    assert run.listener.lines[0] == (
+        "fit 1 at train.py:12: 3 epochs of 4 steps, 12 steps in all"
+    )
+    assert run.listener.shown == [StandInPlan()]
+    assert run.listener.asked == 1
+
+
+def test_agreeing_run_is_reported_green_with_where_its_results_are() -> None:
+    run = Run()
+    run.fit()
+    assert run.close() == 0
+    assert run.listener.good == ["plan = run at all 12 steps"]
+    assert run.listener.bad == []
+    assert run.listener.lines[-3:] == [
+        "the results are in out/",
+        "  rates.csv  the log: each step's rate, planned and applied",
+        "  plan.png   the picture of the plan",
+    ]
+    assert names("out") == ["plan.png", "rates.csv", "run.json", "schedule.lrs"]
+
+
+def test_folder_tells_the_whole_story() -> None:
+    run = Run(about={"file": "decay.lrs"})
+    run.fit()
+    run.close()
+    record = json.loads(Path("out/run.json").read_text())
+    assert record["file"] == "decay.lrs"
+    assert record["status"] == 0
+    assert len(record["schedule_sha256"]) == 64
+    assert record["fits"] == [
+        {
+            "fit": 1,
+            "file": "train.py",
+            "line": 12,
+            "folder": ".",
+            "epochs": 3,
+            "steps_per_epoch": 4,
+            "base": None,
+            "steps_planned": 12,
+            "steps_run": 12,
+            "ended": "finished",
+            "plan_is_run": True,
+            "snapshots": 0,
+        }
+    ]
+    assert Path("out/schedule.lrs").read_text() == PROGRAM.text
+
+
+def test_program_finds_its_folder_in_the_environment() -> None:
+    run = Run()
+    run.fit()
+    assert os.environ[FOLDER_VARIABLE] == str(Path("out").absolute())
+
+
+def test_sabotaged_rate_turns_the_report_red_and_the_status_to_1() -> None:
+    run = Run()
+    run.fit(factor=0.5)
+    assert run.close() == 1
+    assert run.listener.bad == [
+        "plan ≠ run: first at step 0 (epoch 0): planned 0.1, applied 0.05; "
+        "12 of 12 steps differ"
+    ]
+
+
+def test_status_of_the_program_comes_first() -> None:
+    run = Run()
+    run.fit(factor=0.5)
+    assert run.close(status=7) == 7
+
+
+def test_early_stop_is_no_disagreement() -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(StandInPlan(), until=8)
+        callback.model.stop_training = True
+    assert run.close() == 0
+    assert "stopped 4 steps before the plan's end" in run.listener.good[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (Answer.NO, 1, "nothing was trained"),
+        (Answer.NOBODY, 2, "`lrdsl train --yes`"),
+        (Answer.INTERRUPTED, 130, "interrupted: nothing was trained"),
+    ],
+)
+def test_without_a_yes_nothing_is_trained_nor_left_behind(
+    answer: Answer, status: int, words: str
+) -> None:
+    run = Run(answer)
+    with pytest.raises(Stop) as stop:
+        run.fit()
+    assert run.close(status=0) == status == stop.value.code
+    assert words in run.listener.bad[0]
+    assert names() == []
+
+
+def test_program_that_swallows_the_stop_is_stopped_at_its_next_fit_too() -> None:
+    run = Run(Answer.NO)
+    for _ in range(2):
+        with pytest.raises(Stop):
+            run.fit()
+    assert run.listener.asked == 1
+    assert run.close(status=0) == 1
+
+
+def test_dry_run_shows_and_stops_and_writes_nothing() -> None:
+    run = Run(dry_run=True)
+    with pytest.raises(Stop) as stop:
+        run.fit()
+    assert stop.value.code == 0
+    assert run.listener.shown
+    assert run.listener.asked == 0
+    assert run.close(status=0) == 0
+    assert names() == []
+
+
+def test_plan_that_was_agreed_to_early_is_not_asked_about_again() -> None:
+    early: Any = Early(StandInPlan(epochs=3, steps_per_epoch=None))
+    run = Run(early=early)
+    run.fit()
+    assert run.listener.asked == 0
+    assert run.listener.lines[0].endswith("12 steps in all, as shown")
+
+
+def test_same_plan_is_asked_about_once_and_another_again() -> None:
+    run = Run()
+    run.fit()
+    run.fit()
+    run.fit(StandInPlan(epochs=5))
+    assert run.listener.asked == 2
+
+
+def test_fit_of_another_length_than_the_command_line_says_is_refused() -> None:
+    run = Run(horizon=Horizon(epochs=90))
+    with pytest.raises(LrsError) as caught:
+        run.fit()
+    problem = caught.value.diagnostics[0]
+    assert problem.code == "LRS309"
+    assert problem.message == "`--epochs 90` and this `fit`, which has 3, disagree"
+    assert run.close(status=1, error=caught.value) == 1
+    assert run.listener.problems == [caught.value]
+    assert names() == []
+
+
+def test_later_fits_have_folders_of_their_own() -> None:
+    run = Run()
+    first, second = run.fit(), run.fit(StandInPlan(epochs=2))
+    assert first is not None
+    assert second is not None
+    assert first.folder == Path("out/snapshots").absolute()
+    assert second.folder == Path("out/fit-2/snapshots").absolute()
+    assert run.close() == 0
+    assert run.listener.good == ["plan = run at all 20 steps of 2 fits"]
+    with Path("out/fit-2/rates.csv").open() as file:
+        assert [row["fit"] for row in csv.DictReader(file)] == ["2"] * 8
+
+
+def test_only_the_asked_fit_gets_the_schedule_and_the_top_folder() -> None:
+    run = Run(only_fit=2)
+    assert run.fit() is None
+    assert run.fit() is not None
+    assert run.fit() is None
+    assert run.close() == 0
+    assert run.listener.lines[0] == "fit 1 at train.py:12: left alone (--fit 2)"
+    assert run.listener.good == ["fit 2: plan = run at all 12 steps"]
+    assert Path("out/rates.csv").exists()
+
+
+def test_asked_fit_that_never_came_is_an_error() -> None:
+    run = Run(only_fit=3)
+    run.fit()
+    assert run.close() == 1
+    assert run.listener.bad == ["no fit 3 was seen: the program called `fit` once"]
+
+
+def test_program_without_a_fit_is_an_error_that_says_what_to_do() -> None:
+    run = Run()
+    assert run.close() == 1
+    assert "no fit was seen" in run.listener.bad[0]
+    assert "train_on_batch" in run.listener.bad[1]
+    assert names() == []
+
+
+def test_program_that_failed_before_its_fit_is_not_told_about_fits() -> None:
+    run = Run()
+    assert run.close(status=3) == 3
+    assert run.listener.lines == []
+
+
+def test_refusal_is_shown_as_a_diagnostic_and_not_as_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run()
+    error = refusal()
+    with pytest.raises(LrsError), run.session.around(PLACE):
+        raise error
+    assert run.close(status=1, error=error) == 1
+    assert run.listener.problems == [error]
+    assert run.listener.bad == ["fit 1 at train.py:12: refused"]
+    assert capsys.readouterr().err == ""
+
+
+def test_refusal_that_the_program_swallows_still_fails_the_run() -> None:
+    run = Run()
+    with pytest.raises(LrsError), run.session.around(PLACE):
+        raise refusal()
+    run.fit()
+    assert run.close(status=0) == 1
+    assert "refused, and the program went on without it" in run.listener.bad[-1]
+    assert len(run.listener.problems) == 1
+
+
+def test_error_of_the_program_inside_fit_keeps_the_rates_so_far() -> None:
+    run = Run()
+
+    def broken() -> None:
+        with run.session.around(PLACE) as callback:
+            assert isinstance(callback, StandInCallback)
+            callback.train(StandInPlan(), until=5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken()
+    assert run.close(status=130) == 130
+    assert len(Path("out/rates.csv").read_text().splitlines()) == 6
+    assert "at all 5 steps that ran" in run.listener.good[0]
+
+
+def test_missed_snapshot_fails_the_run() -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(StandInPlan())
+        callback.missed.append(refusal("no space left").diagnostics[0])
+    assert run.close() == 1
+    assert run.listener.bad == [
+        "fit 1 at train.py:12: 1 snapshot could not be saved",
+        "  no space left",
+    ]
+
+
+def test_foreign_file_that_appears_in_the_folder_stops_the_run() -> None:
+    run = Run()
+    Path("out").mkdir()
+    Path("out/run.json").touch()
+    with pytest.raises(Stop):
+        run.fit()
+    assert run.close(status=2) == 2
+    assert "`out` is not empty" in run.listener.bad[0]
+
+
+def test_log_that_cannot_be_written_does_not_end_the_program_but_fails_the_run() -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(StandInPlan())
+        Path("out/rates.csv").mkdir()
+        Path("out/rates.csv/x").touch()
+    assert run.close() == 1
+    assert "cannot write to the folder" in run.listener.bad[0]
+
+
+def test_error_of_ours_is_owned_up_to(capsys: pytest.CaptureFixture[str]) -> None:
+    def draw(plan: Any, path: Path) -> None:
+        raise ZeroDivisionError("ours")
+
+    run = Run(draw=draw)
+    with pytest.raises(ZeroDivisionError) as caught:
+        run.fit()
+    assert run.close(status=1, error=caught.value) == 3
+    assert run.listener.bad[-1] == "this is a bug in lrdsl, not in your program"
+    assert "ZeroDivisionError: ours" in capsys.readouterr().err
+
+
+def test_error_of_ours_after_training_does_not_reach_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(StandInPlan())
+        callback.applied_steps = np.arange(3)
+    assert run.close() == 3
+    assert "Error" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from itertools import combinations
+from pathlib import Path
+
+import drawn_plans as plans
+import pytest
+from matplotlib import rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+import lrdsl
+from lrdsl.plotting import SUFFIXES, draw, save
+
+
+def figure_of(name: str) -> Figure:
+    figure = draw(plans.plan(name))
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def written(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Return every text of a figure with its place, in pixels."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in found]
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_no_text_covers_another_or_leaves_the_picture(name: str) -> None:
+    figure = figure_of(name)
+    texts = written(figure)
+    for (text, box), (other_text, other_box) in combinations(texts, 2):
+        overlap = Bbox.intersection(box.padded(-1), other_box.padded(-1))
+        assert overlap is None, f"{text!r} and {other_text!r}"
+    for text, box in texts:
+        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
+        assert inside, text
+        assert box.y1 <= figure.bbox.y1, text
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["three-segments", "snapshots", "two-targets"])
+def test_the_same_plan_gives_the_same_bytes(name: str, suffix: str, tmp_path: Path) -> None:
+    for copy in ("a", "b"):
+        save(plans.plan(name), tmp_path / f"{copy}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_drawing_warns_of_nothing(name: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(plans.plan(name), tmp_path / "a.png")
+
+
+def test_the_picture_says_first_peak_and_last_value() -> None:
+    texts = [text for text, _ in written(figure_of("three-segments"))]
+    last = plans.plan("three-segments").values()[-1]
+    at = texts.index("peak")
+    assert texts[at + 1] == "0.1"
+    assert texts[texts.index("first") + 1] == "0"
+    assert float(texts[texts.index("last") + 1]) == pytest.approx(last, rel=1e-3)
+
+
+def test_segments_are_named_in_the_picture_or_below_it() -> None:
+    texts = [text for text, _ in written(figure_of("three-segments"))]
+    assert "cosine(max=0.1, min=0.01)" in "".join(texts)
+    assert texts[texts.index("warmup(5)") + 1] == "line 2"
+
+
+def test_epochs_run_below_and_steps_above() -> None:
+    texts = [text for text, _ in written(figure_of("three-segments"))]
+    assert {"epoch", "step", "90", "35,000", "learning rate"} <= set(texts)
+    assert "step" not in [text for text, _ in written(figure_of("epochs-only"))]
+
+
+def test_the_value_axis_is_logarithmic_where_the_range_calls_for_it() -> None:
+    assert figure_of("five-decades").axes[0].get_yscale() == "log"
+    assert figure_of("three-segments").axes[0].get_yscale() == "linear"
+
+
+def test_targets_have_panels_under_one_clock() -> None:
+    figure = figure_of("two-targets")
+    panels = [ax for ax in figure.axes if ax.get_ylabel()]
+    assert [ax.get_ylabel() for ax in panels] == ["learning rate", "momentum"]
+    assert len({ax.get_xlim() for ax in panels}) == 1
+
+
+def test_given_axes_take_the_first_target_and_are_returned() -> None:
+    figure = Figure(figsize=(5, 3))
+    ax = figure.subplots()
+    assert draw(plans.plan("two-targets"), ax) is ax
+    assert ax.get_ylabel() == "learning rate"
+    boxes = [box for _, box in written(figure)]
+    assert boxes
+
+
+@pytest.mark.parametrize("size", [(0.5, 0.4), (2, 1.5), (30, 20)])
+@pytest.mark.parametrize("name", ["three-segments", "twelve-segments", "five-decades"])
+def test_axes_of_any_size_will_do(name: str, size: tuple[float, float]) -> None:
+    figure = Figure(figsize=size)
+    draw(plans.plan(name), figure.subplots())
+    FigureCanvasAgg(figure).draw()
+
+
+def test_text_of_a_schedule_is_no_mathematics() -> None:
+    plan = lrdsl.loads("0.1").plan(epochs=2, steps_per_epoch=2)
+    source = type(plan.program.source)(plan.program.source.text, "$\\frac$.lrs")
+    object.__setattr__(plan.program, "source", source)
+    figure = draw(plan)
+    assert isinstance(figure, Figure)
+    assert "$\\frac$.lrs" in [text for text, _ in written(figure)]
+
+
+def test_settings_of_the_user_neither_matter_nor_change(tmp_path: Path) -> None:
+    save(plans.plan("one-segment"), tmp_path / "a.png")
+    before = rcParams["font.size"], rcParams["lines.linewidth"]
+    try:
+        rcParams["font.size"], rcParams["lines.linewidth"] = 33.0, 9.0
+        save(plans.plan("one-segment"), tmp_path / "b.png")
+        assert (rcParams["font.size"], rcParams["lines.linewidth"]) == (33.0, 9.0)
+    finally:
+        rcParams["font.size"], rcParams["lines.linewidth"] = before
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\.png, \.svg, \.pdf"):
+        save(plans.plan("constant"), tmp_path / "a.gif")
+
+
+def test_svg_and_pdf_hold_no_date(tmp_path: Path) -> None:
+    for suffix in (".svg", ".pdf"):
+        save(plans.plan("constant"), tmp_path / f"a{suffix}")
+        assert b"Date" not in (tmp_path / f"a{suffix}").read_bytes().replace(
+            b"dc:date", b"Date"
+        )
+
+
+def test_pyplot_is_never_imported() -> None:
+    program = (
+        "import sys, lrdsl, tempfile, pathlib\n"
+        "from lrdsl.plotting import save\n"
+        "plan = lrdsl.loads('0.1').plan(epochs=2, steps_per_epoch=2)\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "save(plan, pathlib.Path(tempfile.mkdtemp(), 'a.png'))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

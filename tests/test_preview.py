@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import drawn_plans as plans
+import pytest
+
+import lrdsl
+from lrdsl.preview import NARROWEST, preview
+from lrdsl.render import display_width
+
+WIDTHS = (40, 80, 200)
+ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shown(name: str, width: int = 80, *, unicode: bool = True) -> str:
+    return preview(plans.plan(name), width, unicode=unicode, colour=False)
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_preview_is_as_it_was_agreed_to(name: str, golden: Callable[[str, str], None]) -> None:
+    plan = plans.plan(name)
+    parts = [
+        f"=== {width} columns{'' if unicode else ', ASCII'}\n"
+        + preview(plan, width, unicode=unicode, colour=False)
+        for width, unicode in ((40, True), (80, True), (200, True), (80, False))
+    ]
+    golden(f"preview/{name}.txt", "\n\n".join(parts) + "\n")
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [1, NARROWEST, 21, 27, *WIDTHS])
+@pytest.mark.parametrize("name", plans.CASES)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int, unicode: bool) -> None:
+    lines = shown(name, width, unicode=unicode).split("\n")
+    assert max(map(display_width, lines)) <= max(width, NARROWEST)
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_colour_changes_nothing_but_colour(name: str) -> None:
+    plan = plans.plan(name)
+    for unicode in (True, False):
+        plain = preview(plan, 80, unicode=unicode, colour=False)
+        coloured = preview(plan, 80, unicode=unicode, colour=True)
+        assert "\x1b" not in plain
+        assert "\x1b[" in coloured
+        assert ESCAPE_CODE.sub("", coloured) == plain
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_without_unicode_there_is_only_ascii(name: str) -> None:
+    assert shown(name, unicode=False).isascii()
+
+
+def test_a_wide_range_is_shown_on_a_log_scale_that_says_so() -> None:
+    assert "lr, log scale" in shown("five-decades")
+    assert "log scale" not in shown("one-segment")
+
+
+def test_every_target_has_a_curve_and_a_table_of_its_own() -> None:
+    text = shown("two-targets")
+    assert "\nlr\n" in text
+    assert "\nmomentum\n" in text
+    assert text.count("2 segments (epochs)") == 2
+
+
+def test_first_peak_and_last_are_the_values_of_steps_that_run() -> None:
+    plan = plans.plan("three-segments")
+    last = float(plan.values()[-1])
+    lines = shown("three-segments").split("\n")
+    assert "first  0" in lines
+    assert "peak   0.1       at epoch 5, step 1,950" in lines
+    assert f"last   {last:.3e}".replace("e-0", "e-") in lines
+
+
+def test_snapshots_are_listed_with_their_epoch_and_rate() -> None:
+    plan = plans.plan("snapshots")
+    text = shown("snapshots")
+    assert "3 snapshots" in text
+    for snapshot, epoch in zip(plan.snapshots, (20, 40, 60), strict=True):
+        assert re.search(rf"◆ {snapshot.index}  epoch {epoch}  rate [0-9.]+e-", text)
+
+
+def test_a_name_from_outside_cannot_write_escape_codes() -> None:
+    plan = lrdsl.loads("0.1 until 5 then 0.2").plan(epochs=10, steps_per_epoch=2)
+    object.__setattr__(
+        plan.program,
+        "source",
+        type(plan.program.source)(plan.program.source.text, "\x1b[2J.lrs"),
+    )
+    text = preview(plan, 80, unicode=True, colour=False)
+    assert text.startswith("\\x1b[2J.lrs")
+
+
+def test_hundreds_of_segments_are_listed_in_part() -> None:
+    text = "0.1 until 1" + "".join(f" then 0.{i % 9 + 1} until {i}" for i in range(2, 301))
+    plan = lrdsl.loads(text).plan(epochs=300, steps_per_epoch=2)
+    shown = preview(plan, 80, unicode=True, colour=False)
+    assert "300 segments" in shown
+    assert "… 276 more" in shown
+    assert shown.count("\n") < 60
+
+
+def test_warnings_are_counted() -> None:
+    plan = lrdsl.loads("let a = 1\nlr = 0.1").plan(epochs=1, steps_per_epoch=1)
+    assert "1 warning: `lrdsl check` shows them" in preview(
+        plan, 80, unicode=True, colour=False
+    )
