@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrdsl.scales import format_time
+from lrdsl.scales import Floats, format_time
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
-_EVALUATED_WHOLE = 2**17
+_EVALUATED = 2**16
 _GRID = 2048
 
 
@@ -42,7 +42,7 @@ def highlights(plan: Plan, target: str) -> Highlights:
     thousand steps the peak is sought where the sampled curve is highest; it is exact if
     the curve has one top there.
     """
-    x, y = plan.polyline(target, _GRID)
+    x, y = curve(plan, target, _GRID)
     top = int(np.argmax(y))
     total = plan.total_steps
     if total is None:
@@ -50,7 +50,7 @@ def highlights(plan: Plan, target: str) -> Highlights:
             float(y[0]), float(y[top]), float(y[-1]), float(x[top]), float(x[-1]), None, False
         )
     per_unit = steps_per_unit(plan)
-    if total <= _EVALUATED_WHOLE:
+    if total <= _EVALUATED:
         steps = np.arange(total)
     else:
         steps = _near_top(plan, target, x[max(top - 1, 0)], x[min(top + 1, len(x) - 1)])
@@ -76,6 +76,34 @@ def highlights(plan: Plan, target: str) -> Highlights:
 def main_target(plan: Plan) -> str:
     """Return the target that a plan is mostly about: the rate, where it is set."""
     return "lr" if "lr" in plan.targets else plan.targets[0]
+
+
+def curve(plan: Plan, target: str, points: int) -> tuple[Floats, Floats]:
+    """Return about `points` points of a target's curve, up to the very end of training.
+
+    Of steps that are known, many more are looked at than are returned, and of each stretch
+    the extremes kept: sampled thinly, short cycles would show a pattern that is not there.
+
+    Where steps are known a plan's own polyline ends with the last step that runs; what the
+    formula tends to is added, so that the last step is as long as any other.
+    """
+    x, y = plan.polyline(target, points if plan.total_steps is None else _EVALUATED)
+    end = float(plan.length)
+    if x[-1] < end:
+        x, y = np.append(x, end), np.append(y, plan.segments_of(target)[-1].end_value)
+    if len(x) <= 2 * points:
+        return x, y
+    kept = _extremes(x * (points / 4 / end), y)
+    return x[kept], y[kept]
+
+
+def _extremes(x: Floats, y: Floats) -> NDArray[np.intp]:
+    """Return the numbers of the first, last, lowest and highest point of each unit of x."""
+    stretch = x.astype(np.int64)
+    starts = np.flatnonzero(np.diff(stretch, prepend=-1))
+    ends = np.append(starts[1:], len(x)) - 1
+    by_height = np.lexsort((y, stretch))  # within a stretch, from lowest to highest
+    return np.unique(np.concatenate([starts, ends, by_height[starts], by_height[ends]]))
 
 
 def steps_per_unit(plan: Plan) -> Fraction:

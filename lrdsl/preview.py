@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lrdsl.highlights import (
     Highlights,
+    curve,
     highlights,
     length_in_words,
     smallest_tick,
@@ -118,7 +119,7 @@ def _title(plan: Plan, width: int, ink: _Ink) -> list[str]:
 
 
 def _curve(plan: Plan, target: str, width: int, ink: _Ink, *, is_first: bool) -> list[str]:
-    x, y = plan.polyline(target, max(4 * width, 500))
+    x, y = curve(plan, target, max(4 * width, 500))
     scale = rate_scale(x, y)
     rows = min(max((width - 10) // 6, 8), 16)
     if not is_first:
@@ -150,15 +151,18 @@ def _curve(plan: Plan, target: str, width: int, ink: _Ink, *, is_first: bool) ->
     out.extend(_time_axis(plan, gutter, columns, ink))
     shows_snapshots = _shown_snapshots(plan, columns)
     legend = [
-        ink.paint(ink.pick(mark, plain), code) + text
+        (ink.paint(ink.pick(mark, plain), code), text)
         for is_shown, mark, plain, code, text in (
             (boundaries, "┊", ":", _DIM, " boundary"),
             (shows_snapshots, "◆", "#", _MARK, " snapshot"),
         )
         if is_shown and is_first
     ]
-    if legend:
-        out.append(" " * (gutter + 1) + "   ".join(legend))
+    indent, gap = " " * (gutter + 1), "   "
+    if len(indent) + sum(1 + len(text) for _, text in legend) + len(gap) > width:
+        out.extend(mark + ink.fit(text, width - 1) for mark, text in legend)
+    elif legend:
+        out.append(indent + gap.join(mark + text for mark, text in legend))
     return out
 
 
@@ -291,7 +295,7 @@ def _summary(plan: Plan, target: str, width: int, ink: _Ink) -> list[str]:
     marks = highlights(plan, target)
     rows = [
         ("first", format_rate(marks.first), ""),
-        ("peak", format_rate(marks.peak), f"at {_moment(plan, marks)}"),
+        ("peak", format_rate(marks.peak), f"at {_moment(plan, marks, width)}"),
         ("last", format_rate(marks.last), "" if marks.is_executed else "at the end"),
     ]
     widest = max(len(value) for _, value, _ in rows)
@@ -304,12 +308,12 @@ def _summary(plan: Plan, target: str, width: int, ink: _Ink) -> list[str]:
     return out
 
 
-def _moment(plan: Plan, marks: Highlights) -> str:
+def _moment(plan: Plan, marks: Highlights, width: int) -> str:
     step = f"step {format_time(marks.peak_step)}" if marks.peak_step is not None else ""
     if plan.unit == "steps":
         return step or f"step {format_time(marks.peak_time)}"
     epoch = f"epoch {format_time(marks.peak_time)}"
-    return f"{epoch}, {step}" if step else epoch
+    return f"{epoch}, {step}" if step and width >= 60 else epoch
 
 
 def _segments(plan: Plan, target: str, width: int, ink: _Ink) -> list[str]:
@@ -343,7 +347,7 @@ def _segments(plan: Plan, target: str, width: int, ink: _Ink) -> list[str]:
     is_wide = room >= 16
     heading = numbers + (f"  {head[4]:>{widths[4]}}" if is_wide else "")
     title = f"{len(segments):,} segment{'s' if len(segments) > 1 else ''} ({unit})"
-    out = [title, ink.paint(ink.fit(heading, width), _DIM)]
+    out = [*_wrap(title, width), ink.paint(ink.fit(heading, width), _DIM)]
     left = iter(rows)
     for segment in shown:
         if segment is None:

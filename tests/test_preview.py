@@ -8,7 +8,9 @@ import pytest
 
 import lrdsl
 from lrdsl.preview import NARROWEST, preview
+from lrdsl.program import make_program
 from lrdsl.render import display_width
+from lrdsl.source import SourceText
 
 WIDTHS = (40, 80, 200)
 ESCAPE_CODE = re.compile(r"\x1b\[[0-9;]*m")
@@ -84,12 +86,7 @@ def test_snapshots_are_listed_with_their_epoch_and_rate() -> None:
 
 
 def test_a_name_from_outside_cannot_write_escape_codes() -> None:
-    plan = lrdsl.loads("0.1 until 5 then 0.2").plan(epochs=10, steps_per_epoch=2)
-    object.__setattr__(
-        plan.program,
-        "source",
-        type(plan.program.source)(plan.program.source.text, "\x1b[2J.lrs"),
-    )
+    plan = make_program(SourceText("0.1", "\x1b[2J.lrs")).plan(epochs=10, steps_per_epoch=2)
     text = preview(plan, 80, unicode=True, colour=False)
     assert text.startswith("\\x1b[2J.lrs")
 

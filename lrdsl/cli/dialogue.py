@@ -44,6 +44,8 @@ class TerminalDialogue:
         """Show the curve of a plan and its summary."""
         width = _width(self._stream)
         self._write(preview(plan, width, unicode=self._unicode, colour=self._colour))
+        for warning in plan.warnings:
+            self._write("\n" + render_full(warning, plan.program.source, colour=self._colour))
         if in_units_of_base:
             self._write(
                 "The rates are in units of base, the optimizer's own rate, which is not "

@@ -16,11 +16,12 @@ from lrdsl.cli.options import file_argument, horizon_options, open_program
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
 from lrdsl.training.course import Course, Terms
+from lrdsl.training.dialogue import Status, Tone
 from lrdsl.training.early import Horizon, plan_early
 from lrdsl.training.files import replacing
 from lrdsl.training.launch import run
 from lrdsl.training.run_folder import SCHEDULE, FolderError, RunFolder, default_folder
-from lrdsl.training.session import AddedCallback, Session
+from lrdsl.training.session import FOLDER_VARIABLE, AddedCallback, Session
 from lrdsl.training.target import TargetError, read_words
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def train(
     file: str,
     words: tuple[str, ...],
 ) -> None:
-    """Run SCRIPT, a Keras program, with its learning rate set by the schedule in FILE.
+    r"""Run SCRIPT, a Keras program, with its learning rate set by the schedule in FILE.
 
     SCRIPT stays as it is: it is run as `python SCRIPT ARGS` would, and the schedule is
     added to each `Model.fit` that it calls.  It may also be `-m PKG.MODULE` or
@@ -78,10 +79,12 @@ def train(
 
     Example: lrdsl train resnet.lrs peak=0.05 train.py --data cifar10
 
-    Exit status: SCRIPT's own if that is not 0; else 0 if the run followed the plan; 1 if it
-    did not, if no `fit` was seen, if FILE has errors, or if the answer was no; 2 if nobody
-    could answer, the command was used wrongly or a file could not be read; 3 for a bug in
-    lrdsl.
+    \b
+    Exit status: SCRIPT's own if that is not 0, otherwise
+      0  the run followed the plan
+      1  it did not, no `fit` was seen, FILE has errors, or the answer was no
+      2  nobody could answer, wrong usage, or a file cannot be read
+      3  a bug in lrdsl
     """
     try:
         asked = read_words(words, module=module)
@@ -102,20 +105,22 @@ def train(
     else:
         dialogue.show_plan(early.plan, in_units_of_base=early.in_units_of_base)
         if dry_run:
-            sys.exit(0)
+            sys.exit(Status.DONE)
         consequence = dialogue.ask().consequence()
         if consequence is not None:
             status, why = consequence
-            dialogue.say(why)
+            dialogue.say(why, Tone.BAD)
             sys.exit(status)
 
     about: dict[str, Any] = {
         "schedule": SCHEDULE,
         "file": file,
+        "overrides": list(asked.overrides),
         "program": str(asked.target),
         "arguments": list(asked.arguments),
         "started": now.isoformat("T", "seconds"),
     }
+    os.environ.pop(FOLDER_VARIABLE, None)  # of a run around this one
     course = Course(program, Terms(only_fit, dry_run, horizon, early, about))
 
     def make_callback(snapshots: Path, on_plan: Callable[[Plan], None]) -> AddedCallback:

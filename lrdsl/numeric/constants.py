@@ -40,20 +40,20 @@ def apply_constant(function: str, values: Sequence[Constant]) -> Constant:
     What has no value (0/0, the logarithm of 0) is not a number or infinite, as in NumPy;
     nothing is raised.
     """
-    if function in _EXACT and all(isinstance(v, Fraction) for v in values):
-        exact = _EXACT[function]([v for v in values if isinstance(v, Fraction)])
+    if function in _ON_FRACTIONS and all(isinstance(v, Fraction) for v in values):
+        exact = _ON_FRACTIONS[function]([v for v in values if isinstance(v, Fraction)])
         if exact is not None:
             bits = max(exact.numerator.bit_length(), exact.denominator.bit_length())
             return exact if bits <= EXACT_BITS else as_float(exact)
     try:
-        return _FLOAT[function](*map(as_float, values))
+        return _ON_FLOATS[function](*map(as_float, values))
     except OverflowError:
         return math.inf
     except (ValueError, ZeroDivisionError):
         return math.nan
 
 
-def _power(values: Sequence[Fraction]) -> Fraction | None:
+def _fraction_power(values: Sequence[Fraction]) -> Fraction | None:
     base, exponent = values
     if (
         exponent.denominator != 1
@@ -64,19 +64,19 @@ def _power(values: Sequence[Fraction]) -> Fraction | None:
     return base**exponent.numerator
 
 
-def _quotient(values: Sequence[Fraction]) -> Fraction | None:
+def _fraction_quotient(values: Sequence[Fraction]) -> Fraction | None:
     return values[0] / values[1] if values[1] else None
 
 
-def _mod(values: Sequence[Fraction]) -> Fraction | None:
+def _fraction_mod(values: Sequence[Fraction]) -> Fraction | None:
     return values[0] % values[1] if values[1] else None
 
 
-_EXACT: dict[str, Callable[[Sequence[Fraction]], Fraction | None]] = {
+_ON_FRACTIONS: dict[str, Callable[[Sequence[Fraction]], Fraction | None]] = {
     "+": lambda values: sum(values, Fraction(0)),
     "*": lambda values: math.prod(values, start=Fraction(1)),
-    "/": _quotient,
-    "^": _power,
+    "/": _fraction_quotient,
+    "^": _fraction_power,
     "negative": lambda values: -values[0],
     "min": min,
     "max": max,
@@ -85,7 +85,7 @@ _EXACT: dict[str, Callable[[Sequence[Fraction]], Fraction | None]] = {
     "floor": lambda values: Fraction(math.floor(values[0])),
     "ceil": lambda values: Fraction(math.ceil(values[0])),
     "round": lambda values: Fraction(round(values[0])),
-    "mod": _mod,
+    "mod": _fraction_mod,
 }
 
 
@@ -112,7 +112,7 @@ def _float_mod(x: float, period: float) -> float:
     return x % period if period and math.isfinite(x) else math.nan
 
 
-_FLOAT: dict[str, Callable[..., float]] = {
+_ON_FLOATS: dict[str, Callable[..., float]] = {
     "+": lambda *values: sum(values),
     "*": lambda *values: math.prod(values),
     "/": _float_quotient,

@@ -46,7 +46,8 @@ class Exact:
     def to_float(self) -> NDArray[np.float64]:
         """Return the float64 nearest to each value."""
         d_bits = self.scale.denominator.bit_length() + self.offset.denominator.bit_length()
-        if d_bits > _APPROXIMATE_BITS:
+        # (With scale 1/d the keys are numerators themselves, and as large as d.)
+        if d_bits > _APPROXIMATE_BITS and self.scale.numerator != 1:
             return self._approximate()
         n, d = self.numerators()
         if n.dtype != object and d < _FLOAT_SAFE and _largest(n) < _FLOAT_SAFE:

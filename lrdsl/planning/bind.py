@@ -479,7 +479,7 @@ class Binder:
     def _next_turn(
         self, turns: Turns, scale: float, inside: Frame, frame: Frame, span: Span
     ) -> Next:
-        """Return where what follows a turn starts: the next turn, after the last what follows."""
+        """Return where what follows a turn starts: the next turn, or what follows the last."""
 
         def following(entry: Entry) -> Formula:
             # Every turn starts from the repeat's own entry.

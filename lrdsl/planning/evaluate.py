@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lrdsl.numeric import functions
 from lrdsl.numeric.constants import apply_constant, as_float
+from lrdsl.numeric.curves import CURVES
 from lrdsl.numeric.exact import Exact
 from lrdsl.numeric.noise import uniform
 from lrdsl.planning.formula import (
@@ -164,12 +165,12 @@ def _evaluate_in_time(formula: Formula, at: Context) -> Value:
 def _apply(function: str, values: list[Value]) -> Value:
     if all(isinstance(v, Fraction | float) for v in values):
         return apply_constant(function, [v for v in values if isinstance(v, Fraction | float)])
-    if function in _EXACT and all(isinstance(v, Fraction | Exact) for v in values):
-        exact = _EXACT[function](values)
+    if function in _ON_CLOCKS and all(isinstance(v, Fraction | Exact) for v in values):
+        exact = _ON_CLOCKS[function](values)
         if exact is not None:
             return exact
     size = max(len(v) for v in values if isinstance(v, Exact | np.ndarray))
-    return _FLOAT[function](*(as_floats(v, size) for v in values))
+    return _ON_ARRAYS[function](*(as_floats(v, size) for v in values))
 
 
 def _exact_sum(values: list[Any]) -> Exact:
@@ -208,7 +209,7 @@ def _exact_mod(values: list[Any]) -> Exact | None:
     return None if turns is None else value + turns.floor() * -period
 
 
-_EXACT: dict[str, Callable[[list[Any]], Exact | None]] = {
+_ON_CLOCKS: dict[str, Callable[[list[Any]], Exact | None]] = {
     "+": _exact_sum,
     "*": _exact_product,
     "/": _exact_quotient,
@@ -233,7 +234,7 @@ def _mod(value: Floats, period: Floats) -> Floats:
     return np.mod(value, period)
 
 
-_FLOAT: dict[str, Callable[..., Floats]] = {
+_ON_ARRAYS: dict[str, Callable[..., Floats]] = {
     "+": _fold(np.add),
     "*": _fold(np.multiply),
     "/": np.divide,
@@ -265,67 +266,17 @@ def _curve(curve: Curve, at: Context) -> Floats:
         assert isinstance(seed, Const)
         index = clock.below() if at.left else clock.floor()
         return uniform(int(seed.value), index.key)
+    given = curve.parameters
     if curve.kind == "cosine":
-        cycles = curve.parameters[2]
+        *given, cycles = given
         assert isinstance(cycles, Const)
-        turns = clock * Fraction(cycles.value)
-        whole = turns.below() if at.left else turns.floor()
-        clock = turns + whole * Fraction(-1)
+        if cycles.value != 1:
+            turns = clock * Fraction(cycles.value)
+            whole = turns.below() if at.left else turns.floor()
+            clock = turns + whole * Fraction(-1)
     x = clock.to_float()
-    parameters = [as_floats(_evaluate(p, at), size) for p in curve.parameters]
-    return _CURVES[curve.kind](x, *parameters)
-
-
-def linear(progress: Floats, start: Floats, end: Floats) -> Floats:
-    """Return from + (to − from)·progress, exactly `to` at progress 1."""
-    return np.where(progress >= 1, end, start + (end - start) * progress)
-
-
-def cosine(progress: Floats, start: Floats, end: Floats, _cycles: Floats) -> Floats:
-    """Return to + (from − to)·(1 + cos(π·progress))/2.
-
-    Source: Loshchilov & Hutter, SGDR, eq. 5 (arXiv:1608.03983).
-    """
-    wave = (1 + functions.cos(np.pi * progress)) / 2
-    falling = end + (start - end) * wave
-    return np.where(progress >= 1, end, np.where(progress <= 0, start, falling))
-
-
-def poly(progress: Floats, power: Floats, start: Floats, end: Floats) -> Floats:
-    """Return to + (from − to)·(1 − progress)^power."""
-    falling = end + (start - end) * functions.power(1 - progress, power)
-    return np.where(progress >= 1, end, falling)
-
-
-def geometric(progress: Floats, start: Floats, end: Floats) -> Floats:
-    """Return from·(to/from)^progress, exactly `to` at progress 1."""
-    return np.where(progress >= 1, end, start * functions.power(end / start, progress))
-
-
-def exponential(x: Floats, rate: Floats, start: Floats) -> Floats:
-    """Return from·e^(−rate·x)."""
-    return start * functions.exp(-(rate * x))
-
-
-def decay(x: Floats, factor: Floats, start: Floats) -> Floats:
-    """Return from·factor^x."""
-    return start * functions.power(factor, x)
-
-
-def inverse(x: Floats, rate: Floats, power: Floats, start: Floats) -> Floats:
-    """Return from/(1 + rate·x)^power."""
-    return start / functions.power(1 + rate * x, power)
-
-
-_CURVES: dict[str, Callable[..., Floats]] = {
-    "linear": linear,
-    "cosine": cosine,
-    "poly": poly,
-    "geometric": geometric,
-    "exponential": exponential,
-    "decay": decay,
-    "inverse": inverse,
-}
+    parameters = [as_floats(_evaluate(p, at), size) for p in given]
+    return CURVES[curve.kind](x, *parameters)
 
 
 def _groups(

@@ -24,7 +24,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 """The kinds of picture that `save` writes."""
 
 _WIDTH = 8.0  # inches, as all the following
-_LEFT, _RIGHT = 0.80, 0.80
+_LEFT, _RIGHT = 0.80, 0.95
 _PANEL, _LATER_PANEL, _GAP = 3.5, 1.9, 0.18
 _ABOVE, _ABOVE_STEPS, _BELOW = 0.60, 0.24, 0.36
 _KEY_GAP, _KEY_LINE = 0.10, 0.20

@@ -173,7 +173,7 @@ def _draw_curve(view: View, ax: Axes) -> None:
     )
     ax.fill_between(x, y, floor, color=CURVE, alpha=0.10, linewidth=0, zorder=2)
     # The curve is not there while it jumps: a fainter line only leads the eye.
-    jumps = np.flatnonzero((np.diff(x) == 0) & (np.diff(y) != 0)) + 1
+    jumps = view.jumps()
     ax.plot(
         np.insert(x, jumps, np.nan),
         np.insert(y, jumps, np.nan),
@@ -198,7 +198,7 @@ def _draw_curve(view: View, ax: Axes) -> None:
             values,
             linestyle="",
             marker="o",
-            markersize=4,
+            markersize=5.5,
             color=CURVE,
             markeredgecolor="white",
             markeredgewidth=0.6,

@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _GAPS = (5.0, 9.0, 14.0, 20.0, 28.0, 38.0, 50.0, 64.0, 80.0)
 _FORBIDDEN = 1e6
+_MOST_POINTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,14 @@ def _points_in(box: Box, points: Floats) -> int:
 
 
 def dense(points: Floats, gap: float) -> Floats:
-    """Return the points of a broken line with others in between, at most `gap` apart."""
+    """Return the points of a broken line with others in between, at most `gap` apart.
+
+    On a line of more than `_MOST_POINTS` gaps they are further apart: it fills the page.
+    """
     steps = np.diff(points, axis=0)
-    counts = np.maximum(np.ceil(np.hypot(steps[:, 0], steps[:, 1]) / gap).astype(int), 1)
+    lengths = np.hypot(steps[:, 0], steps[:, 1])
+    gap = max(gap, float(lengths.sum()) / _MOST_POINTS)
+    counts = np.maximum(np.ceil(lengths / gap).astype(int), 1)
     piece = np.repeat(np.arange(len(counts)), counts)
     part = (np.arange(len(piece)) - np.repeat(np.cumsum(counts) - counts, counts)) / counts[
         piece

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lrdsl.highlights import main_target, smallest_tick
+from lrdsl.highlights import curve, main_target, smallest_tick
 from lrdsl.plotting.style import LONGEST_MEASURED, text_width
 from lrdsl.render import visible
 from lrdsl.scales import Floats, Scale, rate_scale
@@ -69,7 +70,7 @@ class View:
         self.plan, self.target = plan, target
         self.width, self.height = max(width, 1.0), max(height, 1.0)
         self.clocks = clocks(plan)
-        x, self.y = plan.polyline(target, _POINTS)
+        x, self.y = curve(plan, target, _POINTS)
         self.x = x * float(self.clocks.per_unit)
         self.length = float(self.clocks.lower.length)
         self.scale = rate_scale(self.x, self.y)
@@ -120,6 +121,18 @@ class View:
             return scale.low / 10 ** (decades * below), scale.high * 10 ** (decades * above)
         span = scale.high - scale.low
         return scale.low - span * below, scale.high + span * above
+
+    def jumps(self) -> NDArray[np.intp]:
+        """Return the numbers of the points right after a jump of the curve.
+
+        A jump looks upright on paper, and is much steeper than what comes before and after.
+        """
+        paper = self.on_paper(self.x, self.y)
+        wide, tall = np.abs(np.diff(paper, axis=0)).T
+        slope = tall / np.maximum(wide, 1e-6)
+        around = np.concatenate([[0.0], slope, [0.0]])
+        steep = (4 * around[:-2] < slope) & (4 * around[2:] < slope)
+        return np.flatnonzero((wide < 1.5) & (tall > 5.0) & steep) + 1
 
     def on_paper(self, x: Floats, y: Floats) -> Floats:
         """Return points (x on the clock below, value) as points on paper, shape (n, 2)."""

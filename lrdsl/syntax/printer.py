@@ -27,7 +27,7 @@ def print_file(file: nodes.File, source: SourceText | None = None) -> str:
     writer = _Writer(file.comments, source)
     for index, statement in enumerate(file.statements):
         writer.comments_before(statement.span.start)
-        writer.begin_line(statement.span.start)
+        writer.begin_statement(statement.span.start)
         following = file.statements[index + 1 : index + 2]
         end = following[0].span.start if following else file.span.end
         writer.broken = writer.has_comments(statement.span.start, statement.span.end) or (
@@ -35,7 +35,7 @@ def print_file(file: nodes.File, source: SourceText | None = None) -> str:
         )
         _statement(statement, writer)
         writer.comments_before(end, trailing_only=True)
-        writer.end_line()
+        writer.end_statement()
     writer.comments_before(file.span.end + 1)
     return writer.result()
 
@@ -63,6 +63,7 @@ class _Writer:
         self._lines: list[str] = []
         self._line = ""
         self._must_break = False
+        self._inside = False
         self.broken = False
 
     def result(self) -> str:
@@ -84,9 +85,14 @@ class _Writer:
         else:
             self._line += " "
 
-    def begin_line(self, offset: int) -> None:
+    def begin_statement(self, offset: int) -> None:
         self.end_line()
         self._blank_before(offset)
+        self._inside = True
+
+    def end_statement(self) -> None:
+        self.end_line()
+        self._inside = False
 
     def has_comments(self, start: int, end: int) -> bool:
         first = bisect_left(self._comments, start, key=lambda comment: comment.span.start)
@@ -99,7 +105,7 @@ class _Writer:
                 return
             self._next_comment += 1
             if comment.alone or not self._line:
-                indent = _INDENT if self._line else ""
+                indent = _INDENT if self._inside else ""
                 self.end_line()
                 self._blank_before(comment.span.start)
                 self._line = indent + comment.text

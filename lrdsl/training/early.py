@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from lrdsl.plan import Plan
     from lrdsl.program import Program
 
-_WAITS_FOR_FIT = {"LRS303", "LRS304"}
-"""Problems of a plan that the real `fit` solves by its epochs and steps."""
+_WAITS_FOR_FIT = {
+    "LRS303": "the number of steps in an epoch",
+    "LRS304": "the length of the training",
+}
+"""Problems of a plan that the real `fit` solves, with what it brings."""
+
+_BASES = (10.0, 1e-2, 1e-5)
+"""Rates of optimizers that are tried, where the real one is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,15 @@ class Early:
         shown = self.plan
         if shown is None:
             return False
+        if self.in_units_of_base:
+            same_rates = _is_in_units_of_base(plan)
+        else:
+            same_rates = shown.base in (None, plan.base)
         return (
-            shown.epochs in (None, plan.epochs)
+            same_rates
+            and shown.epochs in (None, plan.epochs)
             and shown.steps_per_epoch in (None, plan.steps_per_epoch)
             and shown.total_steps in (None, plan.total_steps)
-            and (self.in_units_of_base or shown.base in (None, plan.base))
         )
 
 
@@ -61,20 +71,16 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
         LrsError: the schedule cannot be planned, whatever `fit` may bring; its text and
             the command line contradict each other included.
     """
-    train = program.train
-    known = horizon.epochs is not None or (
-        train is not None and (train.epochs is not None or train.steps is not None)
-    )
-    if not known:
-        return Early(why_not="the length of the training")
     try:
-        if program.needs_base and horizon.base is None:
+        # A schedule that no `fit` can follow is refused here and now, before Keras starts.
+        if program.reactive is None and program.needs_base and horizon.base is None:
             return _plan_in_units_of_base(program, horizon)
         return Early(_plan(program, horizon, horizon.base))
     except LrsError as error:
-        if {problem.code for problem in error.diagnostics} <= _WAITS_FOR_FIT:
-            return Early(why_not="the number of steps in an epoch")
-        raise
+        codes = {problem.code for problem in error.diagnostics}
+        if not codes <= _WAITS_FOR_FIT.keys():
+            raise
+        return Early(why_not=_WAITS_FOR_FIT[max(codes)])
 
 
 def check_horizon(horizon: Horizon, plan: Plan) -> None:
@@ -103,20 +109,22 @@ def _plan(program: Program, horizon: Horizon, base: float | None) -> Plan:
 
 
 def _plan_in_units_of_base(program: Program, horizon: Horizon) -> Early:
-    waits = Early(why_not="the optimizer's own rate (or `--base`)")
     try:
-        once, twice = (_plan(program, horizon, base) for base in (1.0, 2.0))
-        if all(_is_in_units_of_base(once, twice, target) for target in once.targets):
-            return Early(once, in_units_of_base=True)
+        if all(_is_in_units_of_base(_plan(program, horizon, base)) for base in _BASES):
+            return Early(_plan(program, horizon, 1.0), in_units_of_base=True)
     except LrsError as error:
-        if {problem.code for problem in error.diagnostics} <= _WAITS_FOR_FIT | {"LRS309"}:
+        if {problem.code for problem in error.diagnostics} <= {*_WAITS_FOR_FIT, "LRS309"}:
             raise
-        return waits  # it may well be that this base, and only this, is out of range
-    return waits
+        # Otherwise it may be that this base is out of range, and that of the `fit` is not.
+    return Early(why_not="the optimizer's own rate (or `--base`)")
 
 
-def _is_in_units_of_base(once: Plan, twice: Plan, target: str) -> bool:
-    """Whether a rate grows as base does, and all else has nothing to do with it."""
-    factor = 2.0 if target == "lr" else 1.0
-    one, two = once.polyline(target)[1], twice.polyline(target)[1]
-    return one.shape == two.shape and np.allclose(two, factor * one, rtol=1e-9, atol=0)
+def _is_in_units_of_base(plan: Plan) -> bool:
+    """Whether the rate is base times that of base 1, and all else has nothing to do with it."""
+    unit = plan.program.plan(epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch, base=1.0)
+    for target in plan.targets:
+        factor = plan.base if target == "lr" else 1.0
+        here, there = plan.polyline(target)[1], unit.polyline(target)[1]
+        if factor is None or not np.allclose(here, factor * there, rtol=1e-9, atol=0):
+            return False
+    return True

@@ -143,7 +143,8 @@ class Session:
 
     def _was_agreed_to(self, plan: Plan) -> bool:
         def horizon(plan: Plan) -> tuple[object, ...]:
-            return plan.epochs, plan.steps_per_epoch, plan.total_steps, plan.base
+            base = plan.base if plan.program.needs_base else None
+            return plan.epochs, plan.steps_per_epoch, plan.total_steps, base
 
         return any(horizon(plan) == horizon(other) for other in self._agreed_plans)
 
@@ -200,9 +201,14 @@ class Session:
 
 
 def _length(plan: Plan) -> str:
-    total = "" if plan.total_steps is None else f"{plan.total_steps:,} steps"
+    total = "" if plan.total_steps is None else _count(plan.total_steps, "step")
     if plan.epochs is None:
         return total
+    epochs = _count(plan.epochs, "epoch")
     if plan.steps_per_epoch is None:
-        return f"{plan.epochs:,} epochs"
-    return f"{plan.epochs:,} epochs of {plan.steps_per_epoch:,} steps, {total} in all"
+        return epochs
+    return f"{epochs} of {_count(plan.steps_per_epoch, 'step')}, {total} in all"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -40,7 +40,7 @@ class StandInPlan:
         return 0.1 * 0.99 ** np.asarray(steps, dtype=np.float64)
 
 
-PROGRAM: Any = SimpleNamespace(source=SOURCE, text=SOURCE.text)
+PROGRAM: Any = SimpleNamespace(source=SOURCE, text=SOURCE.text, needs_base=False)
 
 
 def rates(plan: StandInPlan, start: int = 0, end: int | None = None) -> tuple[Any, Any]:

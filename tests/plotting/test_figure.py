@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-import lrdsl
 from lrdsl.plotting import SUFFIXES, draw, save
+from lrdsl.program import make_program
+from lrdsl.source import SourceText
 
 
 def figure_of(name: str) -> Figure:
@@ -112,10 +113,8 @@ def test_axes_of_any_size_will_do(name: str, size: tuple[float, float]) -> None:
 
 
 def test_text_of_a_schedule_is_no_mathematics() -> None:
-    plan = lrdsl.loads("0.1").plan(epochs=2, steps_per_epoch=2)
-    source = type(plan.program.source)(plan.program.source.text, "$\\frac$.lrs")
-    object.__setattr__(plan.program, "source", source)
-    figure = draw(plan)
+    program = make_program(SourceText("0.1", "$\\frac$.lrs"))
+    figure = draw(program.plan(epochs=2, steps_per_epoch=2))
     assert isinstance(figure, Figure)
     assert "$\\frac$.lrs" in [text for text, _ in written(figure)]
 
