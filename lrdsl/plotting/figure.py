@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from lrdsl.highlights import length_in_words, main_target
@@ -118,7 +118,9 @@ def _draw_title(figure: Figure, plan: Plan, height: float) -> None:
     left, right = _LEFT / _WIDTH, 1 - _RIGHT / _WIDTH
     top, below = 1 - 0.20 / height, 1 - 0.43 / height
     wide = (_WIDTH - _LEFT - _RIGHT) * 72
-    name = elided(visible(plan.program.source.name), 13, wide - 20)
+    # The file's own name: a picture travels without the folders of the machine it is from.
+    file = PurePath(plan.program.source.name).name
+    name = elided(visible(file), 13, wide - 20)
     figure.text(left, top, name, size=13, weight="bold", color=INK, va="center")
     note = length_in_words(plan)
     figure.text(left, below, note, size=9, color=SOFT, va="center")

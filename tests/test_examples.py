@@ -1,0 +1,51 @@
+"""The examples: each is checked, printed as it stands, and drawn as its picture shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lrdsl
+from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REACTIVE, main, plan_of
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in EXAMPLES.glob("*.lrs"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_example_has_no_problems_and_stands_in_canonical_form(name: str) -> None:
+    program = lrdsl.load(EXAMPLES / f"{name}.lrs")
+    assert program.warnings == ()
+    assert program.text == program.source.text
+
+
+@pytest.mark.parametrize("name", sorted(HORIZONS))
+def test_example_plans_to_finite_rates(name: str) -> None:
+    values = plan_of(name).values()
+    assert np.all(np.isfinite(values) & (values >= 0))
+
+
+@pytest.mark.parametrize("name", REACTIVE)
+def test_reactive_example_says_why_it_is_not_planned(name: str) -> None:
+    with pytest.raises(lrdsl.LrsError, match="reacts to metrics cannot be planned yet"):
+        lrdsl.load(EXAMPLES / f"{name}.lrs").plan(epochs=60, steps_per_epoch=10)
+
+
+def test_every_example_that_can_be_drawn_has_its_picture(tmp_path: Path) -> None:
+    main(tmp_path)
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == sorted(path.name for path in PICTURES.iterdir())
+
+
+@pytest.mark.parametrize("name", sorted(HORIZONS))
+def test_picture_is_of_the_size_that_its_plan_gives(name: str, tmp_path: Path) -> None:
+    # Bytes differ between versions of matplotlib; a picture of another plan, with more or
+    # fewer panels or segments to list, has another size.
+    from matplotlib.image import imread
+    from lrdsl.plotting import save
+
+    save(plan_of(name), tmp_path / "now.png")
+    assert imread(tmp_path / "now.png").shape == imread(PICTURES / f"{name}.png").shape
