@@ -61,6 +61,7 @@ if run is not None and (snapshots := Path(run) / "snapshots").exists():
     import lrdsl
 
     ensemble = lrdsl.Ensemble.load(snapshots)
-    for number, member in enumerate(ensemble.members, start=1):
+    for number, file in enumerate(ensemble.members, start=1):
+        member = keras.saving.load_model(file)
         report(f"snapshot {number}", member.predict(test_images, verbose=0))
-    report("average of the snapshots", ensemble.predict(test_images))
+    report("average of the snapshots", ensemble.predict(test_images, verbose=0))

@@ -59,6 +59,7 @@ class RateFeed:
         self._tape: Any = tf.Variable(np.zeros(self.size + 1, np.float32), trainable=False)
 
         self._attached = False
+        self._shadows: list[tuple[Any, str, Any]] = []
         self._former_function: Any = None
         self._our_function: Any = None
         self._apply: Any = None
@@ -83,14 +84,16 @@ class RateFeed:
 
     def attach(self) -> None:
         """Take over the optimizer's rate and have the train step traced anew."""
+        other = getattr(vars(self._optimizer).get("apply"), "__self__", None)
+        if isinstance(other, RateFeed):  # left by a `fit` of another model that broke off
+            other.detach()
         self._apply = self._optimizer.apply
         self._update_step = self._owner.update_step
         self._train_step = self._model.train_step
         self._former_function = self._model.train_function
-        # Into the instances' dictionaries: Keras looks into what `setattr` is given.
-        vars(self._optimizer)["apply"] = self._shadow_apply
-        vars(self._owner)["update_step"] = self._shadow_update_step
-        vars(self._model)["make_train_function"] = self._shadow_make_train_function
+        self._shadow(self._optimizer, "apply", self._shadow_apply)
+        self._shadow(self._owner, "update_step", self._shadow_update_step)
+        self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
         try:
             self._make_train_function()
@@ -104,14 +107,14 @@ class RateFeed:
             return
         self._note_last_used()
         self._attached = False
-        for holder, name in (
-            (self._optimizer, "apply"),
-            (self._owner, "update_step"),
-            (self._model, "make_train_function"),
-        ):
-            shadow = vars(holder).get(name)
-            if getattr(shadow, "__self__", None) is self:
+        for holder, name, former in reversed(self._shadows):
+            if getattr(vars(holder).get(name), "__self__", None) is not self:
+                continue  # somebody shadowed ours, which lets all pass from now on
+            if former is None:
                 del vars(holder)[name]
+            else:
+                vars(holder)[name] = former
+        self._shadows.clear()
         if self._model.train_function is self._our_function:
             self._model.train_function = self._former_function
         # It may hold a traced graph, with all that the model had then.
@@ -125,6 +128,11 @@ class RateFeed:
         if model.optimizer is not self._optimizer:
             return "the model was compiled again while `fit` ran"
         return "the model was trained by another call, or its train function was replaced"
+
+    def _shadow(self, holder: Any, name: str, ours: Callable[..., Any]) -> None:
+        # Into the instance's dictionary: Keras looks into what `setattr` is given.
+        self._shadows.append((holder, name, vars(holder).get(name)))
+        vars(holder)[name] = ours
 
     def _make_train_function(self) -> None:
         own = vars(self._model).get("train_step")
@@ -240,9 +248,7 @@ class RateFeed:
         return [(variable, variable.numpy()) for variable in variables]
 
     def _refusal(self, message: str, repair: str) -> LrsError:
-        return LrsError(
-            [Diagnostic(code="LRS601", message=message, help=repair)], self._source
-        )
+        return LrsError([Diagnostic(code="LRS601", message=message, help=repair)], self._source)
 
     # -- Rates in, rates out -------------------------------------------------------------
 
@@ -267,6 +273,7 @@ class RateFeed:
         return self._last_used
 
     def _note_last_used(self) -> None:
-        _, used = self.used()
+        with self._tf.init_scope():  # a refusal comes while a step is being traced
+            _, used = self.used()
         if len(used):
             self._last_used = used[-1]

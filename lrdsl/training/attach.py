@@ -127,7 +127,7 @@ def _watch_model(keras: Any, watcher: Watcher) -> None:
     def watched(*args: Any, **kwargs: Any) -> Any:
         if os.getpid() != process:
             return fit(*args, **kwargs)
-        place = _place_of_call(sys._getframe(1), keras)
+        place = _place_of_call(sys._getframe(1), keras, args[0] if args else None)
         if getattr(state, "in_fit", False):
             watcher.inside(place)
             return fit(*args, **kwargs)
@@ -167,15 +167,20 @@ def _add(callback: Any, arguments: dict[str, Any], keras: Any) -> None:
     arguments["callbacks"] = [callback, *others]
 
 
-def _place_of_call(frame: FrameType | None, keras: Any) -> Place:
-    """Return the line of the program that led here, past libraries in between."""
+def _place_of_call(frame: FrameType | None, keras: Any, model: Any) -> Place:
+    """Return the line of the program that led here, past libraries in between.
+
+    A `fit` that the program's own model class has is passed too: who calls that one is
+    what tells one `fit` from another.
+    """
     nearest = frame
     libraries = _LIBRARIES
     if keras.__file__:
         libraries = (*libraries, str(Path(keras.__file__).parent) + os.sep)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith((*libraries, "<")):
+        is_own_fit = frame.f_code.co_name == "fit" and frame.f_locals.get("self") is model
+        if not is_own_fit and not file.startswith((*libraries, "<")):
             return Place(_shown(file), frame.f_lineno)
         frame = frame.f_back
     assert nearest is not None

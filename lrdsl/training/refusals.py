@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
-from lrdsl.training.applying import RateFeed, rate_owner, rate_variable
+from lrdsl.training.applying import rate_owner, rate_variable
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -30,6 +30,7 @@ class Situation:
         model: what is trained.
         callbacks: all callbacks of this `fit`, ours among them.
         ours: the callback that asks.
+        parameters: what Keras tells callbacks of this `fit`.
         called_by_fit: whether Keras's own `fit` of this model is what is running.
     """
 
@@ -37,6 +38,7 @@ class Situation:
     model: Any
     callbacks: tuple[Any, ...]
     ours: Any
+    parameters: dict[str, Any]
     called_by_fit: bool
 
     @property
@@ -148,12 +150,19 @@ def _model_is_fit(situation: Situation) -> Iterator[Diagnostic]:
             help="pass it to `model.fit(…, callbacks=[…])`; in a loop of your own, assign "
             "`plan.values(step)` to `optimizer.learning_rate` before each step",
         )
+    elif "epochs" not in situation.parameters:
+        yield Diagnostic(
+            code="LRS601",
+            message="`fit` was given a `CallbackList`, and tells it no epochs and steps",
+            help="pass the callbacks as a list: `fit(…, callbacks=[…])`",
+        )
 
 
 def _train_function_is_keras_own(situation: Situation) -> Iterator[Diagnostic]:
     model = type(situation.model)
     for name in ("make_train_function", "_make_function"):
-        if getattr(model, name, None) is not getattr(keras.Model, name, None):
+        own = getattr(model, name, None) is not getattr(keras.Model, name, None)
+        if own or name in vars(situation.model):
             yield Diagnostic(
                 code="LRS601",
                 message=f"`{model.__name__}` has a `{name}` of its own",
@@ -260,15 +269,6 @@ def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
             code="LRS601",
             message="the schedule stands twice in `callbacks`",
             help="pass it once",
-        )
-    # The optimizer may serve a second model, whose `fit` is running and calls this one.
-    shadow = vars(situation.optimizer).get("apply")
-    feed = getattr(shadow, "__self__", None)
-    if isinstance(feed, RateFeed) and feed.is_running():
-        yield Diagnostic(
-            code="LRS601",
-            message="another schedule is applying its rates to this optimizer now",
-            help="end the other `fit` first, or give this model an optimizer of its own",
         )
 
 

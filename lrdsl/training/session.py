@@ -173,7 +173,9 @@ class Session:
             assert plan is not None, "what was agreed to was a plan"
             applied, steps = callback.applied, callback.applied_steps
             fit.agreement = compare(plan, applied, steps, ended)
-            fit.snapshots, fit.missed = len(callback.saved), list(callback.missed)
+            # Some may be gone again: `snapshot(keep=3)` keeps the last three.
+            fit.snapshots = sum(saved.path.exists() for saved in callback.saved)
+            fit.missed = list(callback.missed)
             try:
                 write_rates(fit.folder / RATES, fit.number, plan, applied, steps)
                 record = self._course.as_json(self._folder.path, None, None)

@@ -112,7 +112,7 @@ def test_subclass_with_its_own_fit_gets_one_callback(tmp_path: Path) -> None:
     """
     assert watch(tmp_path, script) == [
         "own",
-        "around train.py:7",
+        "around train.py:9",
         "fit Ours History ProgbarLogger",
         "over",
     ]

@@ -1,0 +1,425 @@
+"""The Keras callback: a schedule applied by `fit`, exactly, or refused before it begins."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.program import LetValue, Program, load, loads
+from lrdsl.training.applying import RateFeed, rate_variable
+from lrdsl.training.refusals import (
+    Situation,
+    find_callback_list,
+    flat_callbacks,
+    is_called_by_fit,
+    refuse,
+    refuse_plan,
+)
+from lrdsl.training.snapshots import SavedSnapshot, SnapshotFolder
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan, Snapshot
+
+
+def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
+    """Return a Keras callback that applies a schedule.
+
+        model.fit(x, y, epochs=60, callbacks=[lrdsl.compile("snapshot.lrs", peak=0.05)])
+
+    Args:
+        path_or_text: a path, or a schedule's text.  A `str` is a path if it ends in `.lrs`,
+            as no schedule does.
+        **lets: values for the schedule's `let`s, as for `lrdsl.load`.
+
+    Returns:
+        The callback.  Models that the schedule asks for are saved in the folder that its
+        attribute `snapshots` names; see `ScheduleCallback`.
+
+    Raises:
+        LrsError: the text has problems, all of them listed.
+        OSError: the file cannot be read.
+    """
+    if isinstance(path_or_text, Path) or path_or_text.endswith(".lrs"):
+        return ScheduleCallback(load(path_or_text, **lets))
+    return ScheduleCallback(loads(path_or_text, **lets))
+
+
+class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Applies a program's rate in `fit`: at every step float32 of the plan, or not at all.
+
+    The rate is set within the compiled train step, which also records what each update was
+    given.  The schedule's time is that of the running `fit`: step k of epoch e is step
+    e · steps_per_epoch + k of the plan, so `fit(epochs=E, initial_epoch=i)` enters the plan
+    of E epochs at epoch i.  A step is one batch; under gradient accumulation the update at
+    a batch uses that batch's rate.
+
+    One callback serves one `fit` at a time; in the next it starts afresh.  After `fit` the
+    optimizer holds the last rate that was used, and the `base` of the next `fit` is the
+    rate it had before ours, unless somebody set another in between.  `base` is read as the
+    shortest decimal of the optimizer's float32: 0.1, not 0.10000000149.
+
+    Where it stands among the callbacks does not matter, but for the models saved: they are
+    saved when its turn comes, as other callbacks before it have left the weights.
+
+    Args:
+        program: what to apply.
+        snapshots: the folder for the models that the program asks for, new or empty.  By
+            default `snapshots` in the working directory, or `snapshots-2`, `snapshots-3` …
+            where that is taken.
+        on_plan: called once a `fit`, with its plan, when nothing stands against the plan
+            and nothing has been touched.  If it raises, `fit` ends there.
+        base: the rate that the program knows as `base`, instead of the optimizer's.
+
+    Attributes:
+        snapshots: as above; may be assigned before `fit`.
+        plan: the plan of the running or last `fit`, None before the first.
+        saved: the models saved in it, those included that `keep` has deleted since.
+        missed: a diagnostic for each model that could not be saved.  Training goes on
+            without it, after a warning.
+
+    Raises (from `fit`, before the first batch):
+        LrsError: the schedule cannot be applied exactly here (LRS601), its snapshots cannot
+            be saved (LRS603), or it cannot be planned for this `fit` (LRS3xx, LRS4xx).
+            Later: an epoch had another number of steps than planned (LRS602), or the model
+            was trained by somebody else meanwhile (LRS601).
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        snapshots: str | Path | None = None,
+        on_plan: Callable[[Plan], None] | None = None,
+        base: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.snapshots = snapshots
+        self.plan: Plan | None = None
+        self.saved: list[SavedSnapshot] = []
+        self.missed: list[Diagnostic] = []
+        self._on_plan = on_plan
+        self._base = base
+        self._found_base: float | None = None
+        self._run: _Run | None = None
+
+    @property
+    def applied(self) -> NDArray[np.float32]:
+        """The rate of each step that ran, in order, read back from the training."""
+        return np.concatenate([rates for _, rates in self._applied_runs()] or [_NO_RATES])
+
+    @property
+    def applied_steps(self) -> NDArray[np.int64]:
+        """Which steps of the plan those are, counted from 0."""
+        none = np.empty(0, np.int64)
+        return np.concatenate(
+            [np.arange(first, first + len(rates)) for first, rates in self._applied_runs()]
+            or [none]
+        )
+
+    @property
+    def snapshot_folder(self) -> Path | None:
+        """Where the running or last `fit` saves, None if its plan asks for no model."""
+        return None if self._run is None or self._run.folder is None else self._run.folder.path
+
+    def is_following(self, run: object) -> bool:
+        """Return whether `run` is the `fit` that this callback is now in."""
+        return run is self._run
+
+    def _applied_runs(self) -> list[tuple[int, NDArray[np.float32]]]:
+        return [] if self._run is None else self._run.applied()
+
+    # -- Called by Keras ---------------------------------------------------------------
+
+    def set_model(self, model: Any) -> None:
+        """Note the optimizer's rate: before others may load one in `on_train_begin`."""
+        super().set_model(model)
+        self._found_base = _own_rate(model)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuse what cannot be exact, make the plan, take over the rate."""
+        self.plan, self.saved, self.missed, self._run = None, [], [], None
+        callback_list = find_callback_list(self)
+        refuse(
+            Situation(
+                self.program,
+                self.model,
+                () if callback_list is None else flat_callbacks(callback_list),
+                self,
+                self.params or {},
+                called_by_fit=callback_list is not None and is_called_by_fit(self.model),
+            )
+        )
+        base = self._found_base if self._base is None else self._base
+        plan = self.program.plan(
+            epochs=self.params["epochs"],
+            steps_per_epoch=self.params.get("steps"),
+            base=base,
+        )
+        refuse_plan(plan, self.model)
+        folder = None
+        if plan.snapshots:
+            asked = None if self.snapshots is None else Path(self.snapshots).resolve()
+            keep = plan.snapshot_options.keep if plan.snapshot_options else None
+            folder = SnapshotFolder(asked, keep=keep)
+            self._raise(folder.find_trouble(self.model))
+        self.plan = plan
+        if self._on_plan is not None:
+            self._on_plan(plan)
+        if folder is not None:
+            self._raise(folder.open(self.model))
+        assert base is not None, "the rate was found to be a number"
+        self._run = _Run(self, plan, folder, callback_list)
+        _OWN_RATES[self.model.optimizer] = (self._found_base, None)
+        self._run.begin()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Go to the epoch's first step."""
+        if self._run is not None:
+            self._run.begin_epoch(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Save what is due before this batch, and see that its rates are in place.
+
+        The end of a batch has no hook of ours: it would have Keras wait for each batch's
+        metrics, and may be called from another thread.
+        """
+        if self._run is not None:
+            self._run.begin_execution(batch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Save what is due at the epoch's end, with its metrics."""
+        if self._run is not None:
+            self._run.end_epoch(logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Give the optimizer back."""
+        if self._run is not None:
+            self._run.end()
+
+    def _raise(self, diagnostic: Diagnostic | None) -> None:
+        if diagnostic is not None:
+            raise LrsError([diagnostic], self.program.source)
+
+
+class _Run:
+    """One `fit` that follows a plan."""
+
+    def __init__(
+        self,
+        callback: ScheduleCallback,
+        plan: Plan,
+        folder: SnapshotFolder | None,
+        callback_list: Any,
+    ) -> None:
+        assert plan.steps_per_epoch is not None
+        self.folder = folder
+        self._callback = callback
+        self._model = callback.model
+        self._plan = plan
+        self._list = callback_list
+        self._steps = plan.steps_per_epoch
+        self._together = int(self._model.steps_per_execution)
+        self._feed = RateFeed(self._model, plan.program.source)
+        self._due: list[Snapshot] | None = None  # None before the first epoch is known
+        self._past: list[tuple[int, NDArray[np.float32]]] = []
+
+        # Steps of the running epoch count from 0; `first` is its first in the plan.
+        self._epoch = 0
+        self._first = 0
+        self._window = 0  # the step that the table begins with
+        self._fill_at = 0  # executions from this step on are not within the table
+        self._epoch_is_open = False
+
+    def begin(self) -> None:
+        self._feed.attach()
+        # `fit` hands its logs to this one method.  Filled here, they hold the rate for every
+        # callback, those in front of ours included.
+        dispatch = self._list.on_epoch_end
+
+        def on_epoch_end(epoch: int, logs: dict[str, Any] | None = None) -> None:
+            if self._epoch_is_open and self._callback.is_following(self):
+                self._close_epoch()
+                rate = self._feed.last_used()
+                if logs is not None and rate is not None:
+                    logs["learning_rate"] = float(rate)
+            dispatch(epoch, logs)
+
+        self._list.on_epoch_end = on_epoch_end
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._first = epoch * self._steps
+        self._window = self._fill_at = 0
+        self._epoch_is_open = True
+        if self._due is None:
+            self._due = [s for s in self._plan.snapshots if _step(s) >= self._first]
+
+    def begin_execution(self, batch: int) -> None:
+        """Prepare the steps from `batch` on, as many as the train function runs at once."""
+        reason = self._feed.lost()
+        if reason is None and batch and not self._feed.has_stepped:
+            reason = "`fit` does not call the model's `train_step`"
+        if reason is not None:
+            self._fail(
+                "LRS601",
+                f"{reason}, and the schedule has no say any more",
+                "train the model by one `fit` at a time, and compile it before",
+            )
+        if batch >= self._steps:
+            self._see_end(batch)
+            return
+        if self._due and batch and self._first + batch > _step(self._due[0]):
+            self._save_due(self._first + batch, None)
+        if batch >= self._fill_at:
+            self._fill(batch)
+
+    def end_epoch(self, logs: dict[str, Any] | None) -> None:
+        if self._epoch_is_open:  # not by way of the list that we were in at the beginning
+            self._close_epoch()
+        metrics = {k: v for k, v in (logs or {}).items() if k != "learning_rate"}
+        self._save_due(self._done, metrics)
+
+    def end(self) -> None:
+        vars(self._list).pop("on_epoch_end", None)
+        self._feed.detach()
+        rate = self._feed.last_used()
+        base, _ = _OWN_RATES.get(self._model.optimizer, (None, None))
+        if rate is not None:
+            _OWN_RATES[self._model.optimizer] = (base, float(rate))
+
+    def applied(self) -> list[tuple[int, NDArray[np.float32]]]:
+        runs = list(self._past)
+        if self._epoch_is_open and self._fill_at:
+            runs.append(self._recorded()[1])
+        return runs
+
+    # -- Rates -------------------------------------------------------------------------
+
+    @property
+    def _done(self) -> int:
+        """How many steps of the plan are over, once their epoch is closed."""
+        return self._past[-1][0] + len(self._past[-1][1]) if self._past else 0
+
+    def _fill(self, batch: int) -> None:
+        if batch:
+            count, run = self._recorded()
+            if self._window + count != batch:
+                self._fail_at_count(count, batch - self._window)
+            self._past.append(run)
+        stop = min(batch + self._feed.size, self._steps)
+        steps = range(self._first + batch, self._first + stop)
+        rates = self._plan.values(steps).astype(np.float32)
+        if not (np.isfinite(rates).all() and (rates >= 0).all()):
+            self._fail("LRS602", "the plan has a rate that float32 cannot hold", None)
+        self._feed.feed(rates)
+        self._window = batch
+        self._fill_at = batch + self._feed.size - self._together + 1
+
+    def _see_end(self, batch: int) -> None:
+        """Let `fit` look whether there is a batch after the last one planned.
+
+        Where the data's length is unknown, that is how Keras finds its end.  A batch that
+        is there trains at a rate of 0, since the table holds nothing more.
+        """
+        if batch > self._steps and self._window + self._recorded()[0] > self._steps:
+            self._fail_at_length(f"more than {self._steps:,}")
+
+    def _recorded(self) -> tuple[int, tuple[int, NDArray[np.float32]]]:
+        """Return the number of steps since the table was filled, and the planned ones."""
+        count, rates = self._feed.used()
+        start = self._first + self._window
+        return count, (start, rates[: max(0, self._steps - self._window)])
+
+    def _close_epoch(self) -> None:
+        self._epoch_is_open = False
+        steps = 0
+        if self._fill_at:
+            count, run = self._recorded()
+            steps = self._window + count
+            self._past.append(run)
+        if steps > self._steps or (steps < self._steps and not self._model.stop_training):
+            self._fail_at_length(f"{steps:,}")
+
+    # -- Models ------------------------------------------------------------------------
+
+    def _save_due(self, done: int, metrics: dict[str, Any] | None) -> None:
+        """Save what is due after `done` steps of the plan."""
+        while self._due and _step(self._due[0]) < done:
+            snapshot = self._due.pop(0)
+            rate = self._feed.last_used()
+            assert self.folder is not None
+            assert rate is not None, "a step has run before"
+            result = self.folder.save(
+                self._model,
+                index=snapshot.index,
+                step=_step(snapshot),
+                steps_per_epoch=self._steps,
+                rate=float(rate),
+                metrics=metrics,
+            )
+            if isinstance(result, SavedSnapshot):
+                self._callback.saved.append(result)
+            else:
+                self._callback.missed.append(result)
+                warnings.warn(result.message, RuntimeWarning, stacklevel=2)
+
+    # -- Failing -----------------------------------------------------------------------
+
+    def _fail_at_length(self, found: str) -> None:
+        self._fail(
+            "LRS602",
+            f"epoch {self._epoch} had {found} steps, and {self._steps:,} are planned",
+            "say how many steps an epoch really has, `train … of … steps`, or let `fit` cut "
+            "it, `steps_per_epoch=…`, with data that does not run out (`.repeat()`)",
+        )
+
+    def _fail_at_count(self, updates: int, batches: int) -> None:
+        self._fail(
+            "LRS601",
+            f"the train step called `optimizer.apply` {updates} times in {batches} batches",
+            "let `train_step` call `self.optimizer.apply` once for each batch",
+        )
+
+    def _fail(self, code: str, message: str, repair: str | None) -> None:
+        self.end()
+        diagnostic = Diagnostic(code=code, message=message, help=repair)
+        raise LrsError([diagnostic], self._plan.program.source)
+
+
+_NO_RATES: NDArray[np.float32] = np.empty(0, np.float32)
+
+_OWN_RATES: WeakKeyDictionary[Any, tuple[float | None, float | None]] = WeakKeyDictionary()
+"""For each optimizer that had a schedule: its rate before, and the one we left it with."""
+
+
+def _own_rate(model: Any) -> float | None:
+    """Return the rate that a model's user gave its optimizer, None if it is no number."""
+    optimizer = getattr(model, "optimizer", None)
+    rate = rate_variable(optimizer)
+    if not isinstance(rate, keras.Variable):
+        return None
+    now = np.float32(keras.ops.convert_to_numpy(rate))
+    if optimizer in _OWN_RATES:
+        before, left = _OWN_RATES[optimizer]
+        feed = RateFeed.of(model)  # of a `fit` that broke off, and left nothing
+        last = left if feed is None else feed.last_used()
+        if before is not None and last is not None and now == np.float32(last):
+            return before
+    return float(str(now))
+
+
+def _step(snapshot: Snapshot) -> int:
+    assert snapshot.step is not None, "the plan knows its steps"
+    return snapshot.step
+
+
+__all__ = ["ScheduleCallback", "compile"]

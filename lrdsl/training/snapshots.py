@@ -1,0 +1,220 @@
+"""Saving the models that a plan asks for, each whole or not at all, with a list of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from lrdsl.diagnostics import Diagnostic
+from lrdsl.training.files import replacing, write_text
+
+MANIFEST = "snapshots.json"
+"""The list of the snapshots in a folder: what is not in it is not ours."""
+
+FORMAT = 1
+"""The version of the manifest."""
+
+DEFAULT_FOLDER = Path("snapshots")
+"""Where snapshots go if nobody says; the next run takes `snapshots-2`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSnapshot:
+    """A model that was saved.
+
+    Attributes:
+        index: its number in the plan, from 1.
+        path: the file.
+        epoch: how many epochs were done; a fraction inside an epoch.
+        step: the last step before it, counted from 0 over the whole training.
+        rate: the rate which that step used, as read back from the training.
+        metrics: the epoch's metrics; None inside an epoch, where there are none yet.
+        sha256: checksum of the file.
+    """
+
+    index: int
+    path: Path
+    epoch: int | float
+    step: int
+    rate: float
+    metrics: Mapping[str, float] | None
+    sha256: str
+
+
+class SnapshotFolder:
+    """The folder that one `fit` saves into."""
+
+    def __init__(self, asked: Path | None, *, keep: int | None) -> None:
+        self.path = asked
+        self._keep = keep
+        self._listed: list[SavedSnapshot] = []
+
+    def find_trouble(self, model: Any) -> Diagnostic | None:
+        """Return why nothing could be saved here, as far as can be told without writing."""
+        import keras
+
+        try:
+            keras.saving.serialize_keras_object(model)
+        except Exception as error:
+            return Diagnostic(
+                code="LRS603",
+                message=f"the model cannot be saved: {_first_line(error)}",
+                help="give its layers a `get_config`, or take `snapshot` out of the schedule",
+            )
+        folder = self.path
+        if folder is None or not folder.exists():
+            return None
+        if not folder.is_dir():
+            return Diagnostic(
+                code="LRS603",
+                message=f"`{folder}` is a file, and snapshots need a folder",
+                help="choose a folder: `callback.snapshots = …`",
+            )
+        if any(folder.iterdir()):
+            what = "has snapshots already" if (folder / MANIFEST).exists() else "is not empty"
+            return Diagnostic(
+                code="LRS603",
+                message=f"the folder `{folder}` {what}, and snapshots need a new or empty one",
+                help="choose another, `callback.snapshots = …`, or move what is there",
+            )
+        return None
+
+    def open(self, model: Any) -> Diagnostic | None:
+        """Make the folder and write to it; return why that fails, None if it does not."""
+        try:
+            self._make()
+            assert self.path is not None
+            self._write_manifest()
+            # As Keras saves, the old file and the new one stand side by side for a moment.
+            needed = 2 * sum(variable.value.numpy().nbytes for variable in _variables(model))
+            free = shutil.disk_usage(self.path).free
+        except OSError as error:
+            where = self.path or DEFAULT_FOLDER
+            return Diagnostic(
+                code="LRS603",
+                message=f"cannot write to the folder `{where}`: {error.strerror or error}",
+                help="choose another: `callback.snapshots = …`",
+            )
+        if free < needed:
+            return Diagnostic(
+                code="LRS603",
+                message=f"saving needs {needed:,} bytes, and `{self.path}` has {free:,} free",
+                help="make room, or choose another folder: `callback.snapshots = …`",
+            )
+        return None
+
+    def save(
+        self,
+        model: Any,
+        *,
+        index: int,
+        step: int,
+        steps_per_epoch: int,
+        rate: float,
+        metrics: Mapping[str, Any] | None,
+    ) -> SavedSnapshot | Diagnostic:
+        """Save the model as it is now; return what was saved, or why it could not be."""
+        assert self.path is not None
+        whole, rest = divmod(step + 1, steps_per_epoch)
+        when = f"step-{step + 1:06}" if rest else f"epoch-{whole:03}"
+        path = self.path / f"snapshot-{index:02}-{when}.keras"
+        try:
+            with replacing(path) as beside:
+                model.save(beside)
+                checksum = sha256_of(beside)
+            saved = SavedSnapshot(
+                index=index,
+                path=path,
+                epoch=(step + 1) / steps_per_epoch if rest else whole,
+                step=step,
+                rate=rate,
+                metrics=_plain(metrics),
+                sha256=checksum,
+            )
+            self._list(saved)
+        except Exception as error:  # Keras, h5py and TensorFlow each raise their own
+            return Diagnostic(
+                code="LRS603",
+                message=f"snapshot {index} is missing: cannot write `{path}`: "
+                f"{_first_line(error)}",
+                help="the earlier snapshots are whole, and training goes on",
+            )
+        return saved
+
+    def _list(self, saved: SavedSnapshot) -> None:
+        """Put the new snapshot into the manifest, and only then delete what it outdates."""
+        before = self._listed
+        kept = [*before, saved]
+        if self._keep is not None:
+            kept = kept[-self._keep :]
+        self._listed = kept
+        try:
+            self._write_manifest()
+        except BaseException:
+            self._listed = before
+            saved.path.unlink(missing_ok=True)
+            raise
+        for old in before:
+            if old not in kept:
+                old.path.unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        if self.path is not None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return
+        for number in count(1):
+            path = Path(DEFAULT_FOLDER if number == 1 else f"{DEFAULT_FOLDER}-{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            self.path = path.resolve()  # a script may change its working directory
+            return
+
+    def _write_manifest(self) -> None:
+        assert self.path is not None
+        entries = []
+        for saved in self._listed:
+            entry = asdict(saved)
+            del entry["path"]
+            entries.append({"file": saved.path.name, **entry})
+        text = json.dumps({"format": FORMAT, "snapshots": entries}, indent=2)
+        write_text(self.path / MANIFEST, text + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's sha256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return metrics as JSON can hold them: what is not finite becomes "nan" or "inf"."""
+    if metrics is None:
+        return None
+    plain: dict[str, Any] = {}
+    for name, value in metrics.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            continue
+        plain[name] = number if math.isfinite(number) else str(number)
+    return plain
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

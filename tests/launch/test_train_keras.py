@@ -1,0 +1,227 @@
+"""`lrdsl train` with the real Keras: what stand-ins cannot show, in as few starts as can be."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from lrdsl.cli.main import main; main()", "train", "--yes"]
+
+DATA = """
+    import numpy as np
+    x, y = np.ones((40, 3), "float32"), np.ones((40, 1), "float32")
+"""
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+
+
+def write(path: Path, *parts: str) -> None:
+    path.write_text("".join(textwrap.dedent(part) for part in parts))
+
+
+def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def say(errors: str) -> list[str]:
+    lead = "lrdsl: "
+    return [line.removeprefix(lead) for line in errors.splitlines() if line.startswith(lead)]
+
+
+def applied(path: Path) -> np.ndarray:
+    with path.open(newline="") as file:
+        return np.array([row["applied"] for row in csv.DictReader(file)], np.float32)
+
+
+def test_one_command_trains_the_example_and_scores_its_snapshots(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    schedule, script = ROOT / "examples/snapshot.lrs", ROOT / "examples/digits.py"
+    done = train(tmp_path, "--out", "out", str(schedule), str(script))
+    assert done.returncode == 0, done.stderr
+    assert "plan = run at all 2,280 steps" in say(done.stderr)
+    assert "  snapshots/  the 3 models saved" in say(done.stderr)
+    scores = dict(re.findall(r"^  (\S.*?)  +([\d.]+)%$", done.stdout, flags=re.MULTILINE))
+    assert list(scores) == [
+        "model after 60 epochs",
+        "snapshot 1",
+        "snapshot 2",
+        "snapshot 3",
+        "average of the snapshots",
+    ]
+    assert all(float(score) > 95 for score in scores.values())
+    epoch = np.arange(2280) / 38
+    formula = 0.05 * (1 + np.cos(np.pi * (epoch % 20) / 20))
+    np.testing.assert_allclose(
+        applied(tmp_path / "out/rates.csv"), formula, rtol=1e-5, atol=1e-9
+    )
+    assert len(list((tmp_path / "out/snapshots").glob("*.keras"))) == 3
+    assert json.loads((tmp_path / "out/run.json").read_text())["fits"][0]["plan_is_run"]
+
+
+def test_every_fit_of_a_tf_keras_program_follows_the_plan(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        """
+        import importlib.util
+        importlib.util.find_spec("keras")
+        import tensorflow as tf
+        """,
+        DATA,
+        """
+        class Mine(tf.keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.dense = tf.keras.layers.Dense(1)
+
+            def call(self, x):
+                return self.dense(x)
+
+            def fit(self, *args, **kwargs):
+                return super().fit(*args, **kwargs)
+
+        class Stop(tf.keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                self.model.stop_training = epoch == 1
+
+        model = Mine()
+        model.compile("sgd", "mse", jit_compile=False)
+        history = model.fit(x, y, 8, 4, 0, [tf.keras.callbacks.LambdaCallback()])
+        print([f"{rate:.4f}" for rate in history.history["learning_rate"]])
+        model.fit(x, y, 4, epochs=4, verbose=0, callbacks=Stop())
+        """,
+    )
+    write(tmp_path / "line.lrs", "linear(from=0.1, to=0)\n")
+    done = train(tmp_path, "--out", "out", "line.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['0.0800', '0.0550', '0.0300', '0.0050']\n"
+    assert say(done.stderr)[1:5] == [
+        "fit 1 at train.py:27: 4 epochs of 5 steps, 20 steps in all",
+        "fit 2 at train.py:29: 4 epochs of 10 steps, 40 steps in all",
+        "fit 1: plan = run at all 20 steps",
+        "fit 2: plan = run at all 20 steps that ran; stopped 20 steps before the plan's end",
+    ]
+    line = (0.1 - 0.1 * np.arange(40) / 40).astype(np.float32)
+    np.testing.assert_allclose(applied(tmp_path / "out/fit-2/rates.csv"), line[:20], rtol=1e-6)
+
+
+def test_rate_that_something_else_sets_turns_the_report_red(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras",
+        DATA,
+        """
+        class Sabotage(keras.optimizers.SGD):
+            def apply(self, *args, **kwargs):
+                self.learning_rate.assign(self.learning_rate * 0.5)
+                return super().apply(*args, **kwargs)
+
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile(Sabotage(), "mse")
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        print("trained")
+        """,
+    )
+    write(tmp_path / "constant.lrs", "0.1\n")
+    done = train(tmp_path, "constant.lrs", "train.py")
+    assert done.stdout == "trained\n"
+    assert done.returncode == 1
+    assert say(done.stderr)[2] == (
+        "plan ≠ run: first at step 0 (epoch 0): planned 0.1, applied 0.05; "
+        "10 of 10 steps differ"
+    )
+
+
+def test_refusal_is_a_diagnostic_even_where_the_program_swallows_it(tmp_path: Path) -> None:
+    script = """
+        model = keras.Sequential([keras.layers.Dense(1)])
+        rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        try:
+            model.fit(x, y, epochs=2, verbose=0)
+        except Exception as error:
+            print(type(error).__name__)
+            if RAISE:
+                raise
+        """
+    write(tmp_path / "constant.lrs", "0.1\n")
+    for swallow in (True, False):
+        write(tmp_path / "train.py", "import keras\n", f"RAISE = {not swallow}\n", DATA, script)
+        done = train(tmp_path, "constant.lrs", "train.py")
+        assert done.returncode == 1
+        assert done.stdout == "LrsError\n"
+        assert "error[LRS601]: the optimizer's rate is a `ExponentialDecay`" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert ("the program went on without it" in done.stderr) == swallow
+        assert not (tmp_path / "runs").exists()
+
+
+def test_interrupted_training_keeps_the_rates_so_far(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras",
+        DATA,
+        """
+        class Slow(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 3:
+                    print("slow now", flush=True)
+                    import time
+                    time.sleep(60)
+
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=8, epochs=9, verbose=0, callbacks=[Slow()])
+        """,
+    )
+    write(tmp_path / "constant.lrs", "0.1\n")
+    process = subprocess.Popen(
+        [*COMMAND, "--out", "out", "constant.lrs", "train.py"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "slow now\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "KeyboardInterrupt" in errors
+    assert (
+        "plan = run at all 15 steps that ran; stopped 30 steps before the plan's end"
+    ) in say(errors)
+    assert len(applied(tmp_path / "out/rates.csv")) == 15

@@ -1,0 +1,68 @@
+"""A module written by `lrdsl compile` trains by its plan, in a process without lrdsl."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lrdsl
+from lrdsl.export import module_text
+
+# Each batch moves a weight of its own, from zero, by a gradient of exactly 1: afterwards
+# weight i is minus the rate of step i.
+TRAIN = """
+import sys
+sys.modules["lrdsl"] = None
+import keras, numpy as np, schedule
+keras.utils.set_random_seed(1)
+steps = 6
+model = keras.Sequential(
+    [keras.Input((2 * steps,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
+)
+options = {options}
+model.compile("sgd", loss=lambda y, p: p, **options)
+x = np.eye(2 * steps, dtype="float32")
+
+def batches():
+    for row in x:
+        yield row[None], np.zeros((1, 1), "float32")
+
+history = model.fit(
+    batches(), epochs=2, steps_per_epoch=steps, verbose=0, callbacks=[schedule.callback()]
+)
+weights = model.get_weights()[0][:, 0]
+assert np.array_equal(-weights, schedule.rates().astype("float32")), (weights, schedule.rates())
+assert history.history["learning_rate"] == [
+    float(rate) for rate in schedule.rates().astype("float32")[[5, 11]]
+]
+"""
+
+SCHEDULE = "train 2 epochs of 6 steps  warmup(3 steps) then cosine(max=0.1, cycles=2) snapshot"
+
+
+def run(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
+    text = module_text(lrdsl.loads(SCHEDULE).plan())
+    (folder / "schedule.py").write_text(text, encoding="utf-8")
+    (folder / "train.py").write_text(TRAIN.replace("{options}", options), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=folder,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_every_step_uses_the_planned_rate_and_snapshots_are_saved(tmp_path: Path) -> None:
+    done = run(tmp_path, "{}")
+    assert done.returncode == 0, done.stderr
+    saved = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
+    assert saved == ["snapshot-01.keras", "snapshot-02.keras"]
+
+
+def test_steps_per_execution_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "{'steps_per_execution': 3}")
+    assert "a rate for every step needs steps_per_execution=1" in done.stderr
