@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from importlib.resources import files
 from pprint import pformat
 from typing import Any
@@ -93,7 +92,7 @@ def module_text(plan: Plan) -> str:
         (
             _HEAD,
             "".join(f"{line}\n" for line in sorted(imports)),
-            f"\nTEXT = {json.dumps(plan.program.text)}\n",
+            f"\nTEXT = {plan.program.text!a}\n",
             # `width` breaks nested lists into lines that an editor can bear.
             f"\nPLAN = {pformat(data, width=100, sort_dicts=False)}\n\n",
             "\n\n".join(bodies),

@@ -22,6 +22,9 @@ TURNS: Final = 10_000
 SNAPSHOTS: Final = 10_000
 """Snapshots of a plan."""
 
+PARAMETERS: Final = 100
+"""Parameters of one `def`."""
+
 DIGITS: Final = 40
 """Digits of a number, its exponent aside."""
 

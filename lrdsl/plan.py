@@ -19,9 +19,10 @@ from lrdsl.planning.bind import Binder, Part
 from lrdsl.planning.evaluate import evaluate_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.horizon import Horizon, describe, make_horizon
-from lrdsl.planning.layout import Layout
+from lrdsl.planning.layout import Due, Layout
 from lrdsl.planning.sample import sample_ticks
 from lrdsl.planning.verify import LARGEST, find_fault
+from lrdsl.source import Span
 from lrdsl.syntax.parser import parse
 from lrdsl.syntax.printer import print_expression
 
@@ -290,6 +291,7 @@ def make_plan(
     for name, node in program.checked.targets:
         formulas[name], parts[name] = binder.target(name, node)
     dues = _due_snapshots(program, horizon, problems)
+    options = _options(dues, Layout(horizon, problems))
     if not problems.errors:
         _verify(formulas, parts, horizon, problems)
     if problems.errors:
@@ -314,7 +316,7 @@ def make_plan(
         horizon.in_unit(horizon.total),
         base,
         _snapshots(dues, formulas[lr], horizon),
-        _options(dues, layout),
+        options,
         (*program.warnings, *(w for w in problems.warnings if w not in known)),
         formulas,
         horizon,
@@ -405,14 +407,11 @@ def _verify(
 def _segment(
     program: Program, part: Part, formula: Formula, horizon: Horizon, layout: Layout
 ) -> Segment:
-    assert horizon.total is not None
-    end = min(part.end, horizon.total)
-    cycles: list[Fraction] = []
-    for cycle in islice(
-        layout.turn_ends(part.body, part.start, end - part.start, part.block), 2 * _CYCLES
-    ):
-        if cycle <= end:
-            cycles.append(horizon.in_unit(cycle))
+    end = part.end
+    turns = layout.turn_ends(part.body, part.start, part.length, part.block, (part.start, end))
+    cycles = [
+        horizon.in_unit(turn.time) for turn in islice(turns, 2 * _CYCLES) if turn.is_reached
+    ]
     steps = horizon.step is not None
     return Segment(
         horizon.in_unit(part.start),
@@ -441,48 +440,49 @@ def _value(formula: Formula, tick: Fraction, *, left: bool = False) -> float:
     return float(evaluate_at(formula, at, left=left)[0])
 
 
-_Due: TypeAlias = tuple[Fraction, core.Snapshot]
-
-
-def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> list[_Due]:
-    assert horizon.total is not None
+def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> list[Due]:
+    total = horizon.total
+    assert total is not None
     layout = Layout(horizon, problems)
-    found: list[_Due] = []
-    cut: dict[int, _Due] = {}
+    zero = Fraction(0)
+    found: list[Due] = []
+    cut: dict[Span, Due] = {}
     for _, node in program.checked.targets:
-        for time, which in layout.snapshots(node, Fraction(0), horizon.total, horizon.total):
-            if time <= horizon.total:
-                found.append((time, which))
+        dues = layout.snapshots(node, zero, total, total, (zero, total))
+        for count, due in enumerate(dues):
+            assert due.snapshot is not None
+            span = due.snapshot.span
+            if due.is_reached:
+                found.append(due)
             else:
-                cut.setdefault(id(which), (time, which))
-            if len(found) > limits.SNAPSHOTS:
+                cut.setdefault(span, due)
+            if count > limits.SNAPSHOTS:
                 problems.add(
                     "LRS107",
                     f"more than {limits.SNAPSHOTS:,} snapshots",
-                    which.span,
+                    span,
                     "one for each turn",
                     help="save fewer: put `snapshot` after longer turns",
                 )
                 return []
-    for time, which in cut.values():
+    for span, due in cut.items():
+        inside = "training" if due.limit == total else "the block around it"
         problems.add(
             "LRS502",
-            "the last turn is cut short and leaves no snapshot",
-            which.span,
-            f"it would end at {horizon.describe(time)}, training at "
-            f"{horizon.describe(horizon.total)}",
-            help="let the turns divide the training",
+            "a turn is cut short and leaves no snapshot",
+            span,
+            f"it would end at {horizon.describe(due.time)}, {inside} at "
+            f"{horizon.describe(due.limit)}",
+            help=f"let the turns divide {inside}",
             severity=Severity.WARNING,
         )
-    return sorted(found, key=lambda due: due[0])
+    return sorted(found, key=lambda due: due.time)
 
 
-def _snapshots(
-    dues: Sequence[_Due], formula: Formula, horizon: Horizon
-) -> tuple[Snapshot, ...]:
+def _snapshots(dues: Sequence[Due], formula: Formula, horizon: Horizon) -> tuple[Snapshot, ...]:
     result: list[Snapshot] = []
     seen: set[Fraction] = set()
-    for time, _ in dues:
+    for time in (due.time for due in dues):
         step = None if horizon.step is None else -int(-time // 1) - 1
         place = time if step is None else Fraction(step)
         if place in seen:  # two that ask for the same model get it once
@@ -501,15 +501,33 @@ def _snapshots(
     return tuple(result)
 
 
-def _options(dues: Sequence[_Due], layout: Layout) -> SnapshotOptions | None:
-    if not dues:
-        return None
-    parameters = dues[0][1].parameters
+def _options(dues: Sequence[Due], layout: Layout) -> SnapshotOptions | None:
+    chosen: SnapshotOptions | None = None
+    first: core.Snapshot | None = None
+    for node in {due.snapshot.span: due.snapshot for due in dues if due.snapshot}.values():
+        options = _options_of(node, layout)
+        if first is not None and options != chosen:
+            layout.problems.add(
+                "LRS205",
+                "two snapshots differ in which models stay",
+                node.span,
+                "says otherwise",
+                help="give both the same `keep`, or the same `best` and `monitor`",
+                secondary=(Label(first.span, "says one thing"),),
+            )
+        if first is None:
+            first, chosen = node, options
+    return chosen
+
+
+def _options_of(node: core.Snapshot, layout: Layout) -> SnapshotOptions:
     counts = {
-        name: layout.count(parameters[name], name, least=1) if name in parameters else None
+        name: layout.count(node.parameters[name], name, least=1)
+        if name in node.parameters
+        else None
         for name in ("keep", "best")
     }
-    monitor = parameters.get("monitor")
+    monitor = node.parameters.get("monitor")
     word = monitor.text if isinstance(monitor, core.Word) else None
     return SnapshotOptions(counts["keep"], counts["best"], word)
 

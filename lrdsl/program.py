@@ -200,7 +200,9 @@ def _let_text(value: LetValue) -> str:
         return value
     if isinstance(value, Fraction):
         return f"{value.numerator} / {value.denominator}"
-    return repr(value) if isinstance(value, float | int) else str(value)
+    if isinstance(value, float):
+        return repr(float(value))  # NumPy's float64 is a float of another repr
+    return str(value)
 
 
 def _reactions(node: core.Core) -> list[Span]:

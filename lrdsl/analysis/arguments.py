@@ -38,6 +38,8 @@ def bind_arguments(
     bound: dict[str, nodes.Argument] = {}
     position = 0
     for argument in arguments:
+        if problems.full:
+            break
         span = scope.blame or argument.span
         if argument.key is None:
             if position >= len(by_position):

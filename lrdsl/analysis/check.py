@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lrdsl import core, limits
-from lrdsl.analysis.expand import Expander, TooLarge
+from lrdsl.analysis.expand import Enough, Expander, TooLarge
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Declared, Deferred, Function, LetValue, Scope, Target
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
@@ -71,6 +71,8 @@ def check(source: SourceText, overrides: dict[str, str] | None = None) -> Checke
             "over the limit here",
             help="call fewer functions inside one another",
         )
+    except Enough:
+        pass
     if problems.errors:
         raise LrsError(problems.errors, source)
     return Checked(
@@ -93,7 +95,10 @@ def _overridden(file: nodes.File, source: SourceText, overrides: dict[str, str])
         replaced.append((lets[name].value.span, print_expression(value)))
     text = source.text
     for span, value_text in sorted(replaced, reverse=True):
-        text = text[: span.start] + value_text + text[span.end :]
+        after = text[span.end :]
+        # `let p = (1)lr = p`: no parenthesis may end the new value.
+        gap = " " if after[:1].isalnum() or after[:1] == "_" else ""
+        text = f"{text[: span.start]}{value_text}{gap}{after}"
     return SourceText(text, source.name)
 
 
@@ -166,6 +171,8 @@ class _Declarations:
             case nodes.Assign(target=target, body=body, target_span=span):
                 node = self._expander.schedule(body, self._scope())
                 name = target or "lr"
+                if name != "lr":
+                    self._expander.refuse_stop(node, name)
                 if self._may_define(name, span, "target"):
                     self._declare(name, Target(name), span)
                     self.targets[name] = node
@@ -202,6 +209,15 @@ class _Declarations:
 
     def _add_def(self, statement: nodes.Def) -> None:
         seen: set[str] = set()
+        if len(statement.parameters) > limits.PARAMETERS:
+            self._problems.add(
+                "LRS107",
+                f"`{statement.name}` has {len(statement.parameters):,} parameters",
+                statement.parameters[limits.PARAMETERS].span,
+                f"at most {limits.PARAMETERS} are allowed",
+                help="give fewer, or use `let`s",
+            )
+            return
         for parameter in statement.parameters:
             name, span = parameter.name, parameter.name_span
             if name in seen:
@@ -220,12 +236,13 @@ class _Declarations:
         # The body on its own, with its parameters unknown, so that a mistake in a function
         # that nobody calls is found too.
         scope = self._scope()
-        unknown: dict[str, Deferred | None] = {p.name: None for p in statement.parameters}
+        unknown: dict[str, Deferred | None] = {}
         for parameter in statement.parameters:
-            if parameter.default is not None:
+            if parameter.default is not None:  # sees the parameters before it
                 self._expander.definition(
-                    parameter.default, scope.inside(function, unknown, None)
+                    parameter.default, scope.inside(function, dict(unknown), None)
                 )
+            unknown[parameter.name] = None
         self._expander.definition(statement.body, scope.inside(function, unknown, None))
         if self._may_define(statement.name, statement.name_span, "def"):
             self._declare(statement.name, function, statement.name_span)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import e, pi
+from math import e, isfinite, pi
 
 from lrdsl import core, limits
 from lrdsl.analysis.arguments import bind_arguments
 from lrdsl.analysis.names import explain_unknown_call, explain_unknown_name
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Deferred, Function, LetValue, Scope, Target
+from lrdsl.numeric.constants import (
+    Constant,
+    apply_constant,
+    as_float,
+    as_fraction,
+    is_chain,
+)
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
@@ -31,7 +38,11 @@ class TooLarge(Exception):
     """The program expands to more than the limits allow; a diagnostic says so."""
 
 
-_CHAIN_FUNCTIONS = {"+": "+", "-": "+", "*": "*", "/": "*"}
+class Enough(Exception):
+    """So many errors were found that looking for more helps nobody."""
+
+
+_ARITHMETIC = frozenset("+-*/")
 
 
 class Expander:
@@ -62,7 +73,9 @@ class Expander:
         span = self._span(expression, scope)
         if core.is_condition(node):
             self._condition_misplaced(node)
-        elif core.varies(node) or self._refers(node):
+            return node
+        terms = _terms(node)
+        if terms is None:
             self._problems.add(
                 "LRS402",
                 f"`{owner}` is not a number or a time",
@@ -70,7 +83,33 @@ class Expander:
                 "varies in time, or is known only while training",
                 help=f"write it as a function: `def {owner}() = …`",
             )
-        return node
+            return node
+        broken = [value for value in terms.values() if not _is_finite(value)]
+        if broken:
+            self._problems.add(
+                "LRS403",
+                f"`{owner}` is not finite",
+                span,
+                f"comes to {broken[0]}",
+                help="check the formula",
+            )
+            return node
+        return _sum_of(terms, span)
+
+    def refuse_stop(self, node: core.Core, target: str) -> None:
+        """Report a `stop` in a target other than the rate."""
+        stack = [node]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, core.Stop):
+                self._problems.add(
+                    "LRS208",
+                    f"`stop` ends training, not `{target}`",
+                    item.span,
+                    "only allowed in `lr`",
+                    help="end the training where the rate is set: `lr = … then stop`",
+                )
+            stack += core.children(item)
 
     def definition(self, expression: nodes.Expression, scope: Scope) -> None:
         """Check the body of a `def`, or a default in it, with its parameters unknown."""
@@ -82,6 +121,8 @@ class Expander:
         self._nodes += 1
         self._depth += 1
         try:
+            if self._problems.full:
+                raise Enough
             if self._nodes > limits.NODES or self._depth > limits.NESTING + 20:
                 raise TooLarge(
                     f"more than {limits.NODES:,} nodes"
@@ -157,6 +198,7 @@ class Expander:
                 bound = bind_arguments(
                     "snapshot", SNAPSHOT, arguments, where, scope, self._problems
                 )
+                self._snapshot_options(bound, where)
                 parameters = self._parameters(SNAPSHOT, bound, scope, where)
                 return core.Snapshot(operand, parameters, span)
             case nodes.Repeat(count=count, stretch=stretch, scale=scale):
@@ -169,6 +211,25 @@ class Expander:
                     )
                 )
                 return core.Repeat(operand, count_, stretch_, scale_, span)
+
+    def _snapshot_options(self, bound: dict[str, nodes.Argument], where: Span) -> None:
+        if ("best" in bound) != ("monitor" in bound):
+            given, missing = ("best", "monitor") if "best" in bound else ("monitor", "best")
+            self._problems.add(
+                "LRS204",
+                f"`snapshot` is given `{given}` without `{missing}`",
+                where,
+                "which models are the best?",
+                help="write `snapshot(best=3, monitor=val_accuracy)`",
+            )
+        elif "keep" in bound and "best" in bound:
+            self._problems.add(
+                "LRS205",
+                "`snapshot` is given both `keep` and `best`",
+                where,
+                "which of them stay?",
+                help="write `snapshot(keep=3)` or `snapshot(best=3, monitor=val_accuracy)`",
+            )
 
     def _span(self, node: nodes.Node, scope: Scope) -> Span:
         return scope.blame or node.span
@@ -248,22 +309,26 @@ class Expander:
         first = node.operators[0]
         if first in ("and", "or"):
             items = tuple(self._condition(item, scope) for item in node.operands)
+            if not any(map(core.is_condition, items)):
+                # Without a metric: the earlier or the later of the times.
+                which = "min" if first == "or" else "max"
+                return core.Apply(which, items, True, False, span)
             return core.Joined(first, items, span)
-        if first not in _CHAIN_FUNCTIONS:
+        if first not in _ARITHMETIC:
             return self._comparison(node, scope, span)
         parts = [self._expand(operand, scope) for operand in node.operands]
         if first in "*/":
             self._need_starts(parts, first)
+            if "/" in node.operators and len(parts) > 2:
+                return self._apply("".join(node.operators), parts, span)
+            return self._apply("/" if "/" in node.operators else "*", parts, span)
         result = [parts[0]]
         for operator, part in zip(node.operators, parts[1:], strict=True):
-            if operator in "+*":
+            if operator == "+":
                 result.append(part)
-            elif operator == "-":
+            else:
                 result.append(self._apply("negative", [part], part.span))
-            else:  # a quotient takes all that stands before it
-                so_far = self._apply("*", result, span)
-                result = [self._apply("/", [so_far, part], span)]
-        return self._apply(_CHAIN_FUNCTIONS[first], result, span)
+        return self._apply("+", result, span)
 
     def _comparison(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
         left, right = node.operands
@@ -332,7 +397,7 @@ class Expander:
         inner = node
         while isinstance(inner, nodes.Group):
             inner = inner.inner
-        if isinstance(inner, nodes.Chain) and inner.operators[0] not in _CHAIN_FUNCTIONS:
+        if isinstance(inner, nodes.Chain) and inner.operators[0] not in _ARITHMETIC:
             return self._expand(inner, scope)
         if isinstance(inner, nodes.Call) and inner.name == "stalled":
             return self._expand(inner, scope)
@@ -540,7 +605,7 @@ class Expander:
         what = "a time stands where a value is needed"
         if isinstance(node, core.Time) and node.unit == "%":
             what = "a percentage stands where a value is needed"
-            repair = f"write the number `{float(node.value / 100):g}`"
+            repair = f"write the number `{as_float(node.value / 100):g}`"
         self._problems.add("LRS401", what, node.span, "not a value", help=repair)
 
     def _condition_misplaced(self, node: core.Core) -> None:
@@ -551,11 +616,6 @@ class Expander:
             "only `until` takes a condition",
             help="write `until` before it",
         )
-
-    def _refers(self, node: core.Core) -> bool:
-        if isinstance(node, core.Reference | core.Clock):
-            return True
-        return isinstance(node, core.Apply) and any(map(self._refers, node.operands))
 
     def _need_starts(self, parts: list[core.Core], operator: str) -> None:
         for part in parts:
@@ -584,13 +644,69 @@ class Expander:
                 self._condition_misplaced(operand)
         if times and function not in ("+", "negative"):
             # A multiple of one time is a time; anything else of times is not.
-            wrong = times
-            if function == "*" or (function == "/" and operands[0] is times[0]):
-                wrong = times[1:]
+            divisors = [
+                operand
+                for operator, operand in zip(function, operands[1:], strict=False)
+                if operator == "/"
+            ]
+            is_multiple = function in "*/" or is_chain(function)
+            wrong = times[1:] if is_multiple and times[0] not in divisors else times
             for operand in wrong:
                 self._time_misplaced(operand)
         varying = any(map(core.varies, operands))
         return core.Apply(function, tuple(operands), bool(times), varying, span)
+
+
+def _terms(node: core.Core) -> dict[str, Constant] | None:
+    """Return how much of each unit ("" for plain numbers) a constant is; None if it is none.
+
+    So a `let` is a handful of nodes, however many `let`s it is made from.
+    """
+    match node:
+        case core.Number(value=value):
+            return {"": value}
+        case core.Time(value=value, unit=unit):
+            return {unit: value}
+        case core.Apply(function=function, operands=operands):
+            parts = [_terms(operand) for operand in operands]
+            known = [part for part in parts if part is not None]
+            if len(known) < len(parts):
+                return None
+            if all(part.keys() == {""} for part in known):
+                return {"": apply_constant(function, [part[""] for part in known])}
+            if function == "+":
+                total: dict[str, Constant] = {}
+                for part in known:
+                    for unit, value in part.items():
+                        total[unit] = apply_constant("+", [total.get(unit, Fraction(0)), value])
+                return total
+            if function == "negative":
+                return {u: apply_constant("negative", [v]) for u, v in known[0].items()}
+            if function in "*/" or is_chain(function):
+                # One of them is a time.
+                which = next((p for p in known if p.keys() != {""}), {})
+                return {
+                    unit: apply_constant(
+                        function,
+                        [value if p is which else p.get("", Fraction(1)) for p in known],
+                    )
+                    for unit, value in which.items()
+                }
+    return None
+
+
+def _is_finite(value: Constant) -> bool:
+    return isinstance(value, Fraction) or isfinite(value)
+
+
+def _sum_of(terms: dict[str, Constant], span: Span) -> core.Core:
+    parts: list[core.Core] = [
+        core.Time(as_fraction(value), unit, span) if unit else core.Number(value, span)
+        for unit, value in terms.items()
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return core.Apply("+", tuple(parts), True, False, span)
 
 
 def _default(parameter: CurveParameter, span: Span) -> core.Core:

@@ -12,6 +12,7 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, Span, str], Diagnostic] = {}
+        self._counts = dict.fromkeys(Severity, 0)
 
     def add(
         self,
@@ -26,7 +27,9 @@ class Problems:
     ) -> None:
         """Add a diagnostic, unless the same one is there or there are too many."""
         key = (code, span, message)
-        if len(self._found) < limits.DIAGNOSTICS and key not in self._found:
+        # Counted apart: an error is never lost among warnings.
+        if self._counts[severity] < limits.DIAGNOSTICS and key not in self._found:
+            self._counts[severity] += 1
             self._found[key] = Diagnostic(
                 code=code,
                 message=message,
@@ -35,6 +38,11 @@ class Problems:
                 help=help,
                 severity=severity,
             )
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many errors that further ones are not looked for."""
+        return self._counts[Severity.ERROR] >= limits.DIAGNOSTICS
 
     @property
     def errors(self) -> list[Diagnostic]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lrdsl.diagnostics import LrsError
     from lrdsl.plan import Plan
 
+_WIDEST = 400
 _COLOURS = {Tone.PLAIN: None, Tone.GOOD: "green", Tone.BAD: "red"}
 
 
@@ -85,5 +86,7 @@ def _width(stream: TextIO) -> int:
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
-        columns = 80
-    return int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else columns
+        columns = 0
+    if os.environ.get("COLUMNS", "").isdigit():
+        columns = int(os.environ["COLUMNS"])
+    return min(columns, _WIDEST) or 80  # some terminals say that they have none

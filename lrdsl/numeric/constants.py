@@ -34,12 +34,25 @@ def as_fraction(value: Constant) -> Fraction:
     return Fraction(value)
 
 
+def is_chain(function: str) -> bool:
+    """Return whether a function is `*` and `/` between many operands, from left to right.
+
+    `*/*` is of four operands; flat, so that a long quotient is no deep tree.
+    """
+    return len(function) > 1 and set(function) <= {"*", "/"}
+
+
 def apply_constant(function: str, values: Sequence[Constant]) -> Constant:
     """Apply a function of the language to constants.
 
     What has no value (0/0, the logarithm of 0) is not a number or infinite, as in NumPy;
     nothing is raised.
     """
+    if is_chain(function):
+        result = values[0]
+        for operator, value in zip(function, values[1:], strict=True):
+            result = apply_constant(operator, [result, value])
+        return result
     if function in _ON_FRACTIONS and all(isinstance(v, Fraction) for v in values):
         exact = _ON_FRACTIONS[function]([v for v in values if isinstance(v, Fraction)])
         if exact is not None:
@@ -89,6 +102,19 @@ _ON_FRACTIONS: dict[str, Callable[[Sequence[Fraction]], Fraction | None]] = {
 }
 
 
+def _left_to_right(values: Sequence[float]) -> float:
+    # Not `sum`, which rounds once from Python 3.12 on and before that each time.
+    total = values[0]
+    for value in values[1:]:
+        total += value
+    return total
+
+
+def _known(choose: Callable[..., float]) -> Callable[..., float]:
+    """Return `min` and its kin as in NumPy: not a number if any value is none."""
+    return lambda *values: math.nan if any(map(math.isnan, values)) else choose(*values)
+
+
 def _float_quotient(left: float, right: float) -> float:
     if right == 0:
         return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
@@ -113,14 +139,14 @@ def _float_mod(x: float, period: float) -> float:
 
 
 _ON_FLOATS: dict[str, Callable[..., float]] = {
-    "+": lambda *values: sum(values),
+    "+": lambda *values: _left_to_right(values),
     "*": lambda *values: math.prod(values),
     "/": _float_quotient,
     "^": math.pow,
     "negative": lambda x: -x,
-    "min": min,
-    "max": max,
-    "clip": lambda x, low, high: min(max(x, low), high),
+    "min": _known(min),
+    "max": _known(max),
+    "clip": _known(lambda x, low, high: min(max(x, low), high)),
     "abs": abs,
     "sqrt": math.sqrt,
     "log": _float_log,

@@ -41,7 +41,7 @@ def cosine(progress: Floats, start: Floats, end: Floats) -> Floats:
 def poly(progress: Floats, power: Floats, start: Floats, end: Floats) -> Floats:
     """Return a polynomial fall, as Keras's `PolynomialDecay` and PyTorch's `PolynomialLR`.
 
-        rate = to + (from − to) · (1 − progress)^power
+    rate = to + (from − to) · (1 − progress)^power
     """
     falling = end + (start - end) * functions.power(1 - progress, power)
     return np.where(progress >= 1, end, falling)

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.numeric.constants import as_float
+
 _INT64_SAFE = 2**62
 _FLOAT_SAFE = 2**53
-_APPROXIMATE_BITS = 1024
-"""Denominators beyond this many bits are rounded with a float's error instead of exactly."""
+_EXACT_BITS = 8192
+"""Bits of a line's numbers up to which sums and multiples stay exact: a million rationals
+of more would fill the memory."""
 
 
 class Exact:
@@ -41,28 +44,33 @@ class Exact:
         d = lcm(self.scale.denominator, self.offset.denominator)
         a = self.scale.numerator * (d // self.scale.denominator)
         b = self.offset.numerator * (d // self.offset.denominator)
-        return _affine(self.key, a, b), d
+        n = _affine(self.key, a, b)
+        if d >= _INT64_SAFE and n.dtype != object:
+            n = n.astype(object)  # so that n // d stays within Python's integers
+        return n, d
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the numbers are short enough for exact arithmetic on many of them."""
+        numbers = (
+            self.scale.numerator,
+            self.scale.denominator,
+            self.offset.numerator,
+            self.offset.denominator,
+        )
+        return max(map(int.bit_length, numbers)) <= _EXACT_BITS
 
     def to_float(self) -> NDArray[np.float64]:
-        """Return the float64 nearest to each value."""
-        d_bits = self.scale.denominator.bit_length() + self.offset.denominator.bit_length()
-        # (With scale 1/d the keys are numerators themselves, and as large as d.)
-        if d_bits > _APPROXIMATE_BITS and self.scale.numerator != 1:
-            return self._approximate()
+        """Return the float64 nearest to each value, infinite where it is too large."""
         n, d = self.numerators()
         if n.dtype != object and d < _FLOAT_SAFE and _largest(n) < _FLOAT_SAFE:
             # A quotient of two exact float64 is correctly rounded.
             return np.divide(n.astype(np.float64), float(d))
         # So is Python's own division of integers, whatever their size.
-        return np.array([int(i) / d for i in n], dtype=np.float64)
-
-    def _approximate(self) -> NDArray[np.float64]:
-        # Counted from the zero of the line, so that the difference of large numbers is
-        # taken in integers.  Which values come here depends on scale and offset alone.
-        zero = -self.offset / self.scale
-        whole = zero.numerator // zero.denominator
-        distance = np.array([float(int(k) - whole) for k in self.key], dtype=np.float64)
-        return (distance - float(zero - whole)) * float(self.scale)
+        try:
+            return np.array([int(i) / d for i in n], dtype=np.float64)
+        except OverflowError:
+            return np.array([as_float(Fraction(int(i), d)) for i in n], dtype=np.float64)
 
     def floor(self) -> Exact:
         """Return the largest integer ≤ each value."""
@@ -111,7 +119,7 @@ def _largest(integers: NDArray[Any]) -> int:
 
 
 def _affine(key: NDArray[Any], a: int, b: int) -> NDArray[Any]:
-    if key.dtype != object and _largest(key) * abs(a) + abs(b) >= _INT64_SAFE:
+    if key.dtype != object and max(_largest(key), 1) * abs(a) + abs(b) >= _INT64_SAFE:
         key = key.astype(object)
     result: NDArray[Any] = key * a + b
     return result

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
-from lrdsl.numeric.constants import apply_constant, as_float
+from lrdsl.numeric.constants import apply_constant
 from lrdsl.numeric.exact import Exact
 from lrdsl.planning.evaluate import evaluate_at
 from lrdsl.planning.formula import (
@@ -25,6 +26,7 @@ from lrdsl.planning.formula import (
     Hold,
     Instant,
     LastTurn,
+    NextTurn,
     Outer,
     Piecewise,
     Repeat,
@@ -45,6 +47,20 @@ _NOTHING = Const(Fraction(0))
 
 _LOOK_AHEAD = 50
 """Segments that `next` looks through one after another at most."""
+
+_LOOKS = 1000
+"""Segments that one `next` looks through at most, where each asks for it more than once."""
+
+_GRAIN = Fraction(1, 10**6)
+"""Ticks below which nobody sees a turn that is ever shorter."""
+
+_TARGET_DEPTH = 150
+_TARGET_SIZE = 5 * limits.NODES
+"""How deep and how large the formula of a target may be, with those of the targets in it."""
+
+_DEPTH = 100
+_SIZE = 1000
+"""How deep and how large a formula may be that an `entry` stands for turn after turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +88,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A segment as a reader sees it: where it runs, its formula, and the text it is from."""
+    """A segment as a reader sees it: where it runs, and the text it is from.
+
+    `length` is what its formula was made for: longer than it runs where a block cuts it,
+    shorter where it holds its last value.
+    """
 
     start: Fraction
     end: Fraction
-    formula: Formula
+    length: Fraction
     span: Span
     body: core.Core
     block: Length
@@ -94,19 +114,36 @@ class Binder:
         self._targets: dict[str, Formula] = {}
         self._parts: list[Part] = []
         self._looking = 0
+        self._looks = 0
+        self._measured: dict[int, tuple[Formula, int, int]] = {}
         self.used_base = False
 
     def target(self, name: str, node: core.Core) -> tuple[Formula, tuple[Part, ...]]:
         """Return the formula of a target and its segments; targets above it are bound."""
-        assert self._horizon.total is not None
+        total = self._horizon.total
+        assert total is not None
         self._target = name
+        self._asked = node.span
         self._parts = []
-        frame = Frame(
-            ZERO, self._horizon.total, self._horizon.total, lambda: self._own(node.span), None
-        )
+        frame = Frame(ZERO, total, total, lambda: self._own(node.span), None)
         formula = self._segment(node, frame)
         self._targets[name] = formula
-        return formula, tuple(self._parts)
+        depth, size = self._measure(formula)
+        if depth > _TARGET_DEPTH or size > _TARGET_SIZE:
+            self._problems.add(
+                "LRS107",
+                f"`{name}` is made of other targets too often",
+                node.span,
+                "too many formulas within one another",
+                help="write the formula out, with `def` where it is used again",
+            )
+        # A reader sees each segment until the next begins: cut where its block is cut, and
+        # holding its last value where its block is longer.
+        if not self._parts:  # something was reported
+            return formula, ()
+        ends = [*(part.start for part in self._parts[1:]), total]
+        parts = (replace(p, end=end) for p, end in zip(self._parts, ends, strict=True))
+        return formula, tuple(parts)
 
     # -- expressions --------------------------------------------------------------------
 
@@ -120,7 +157,9 @@ class Binder:
         formula = self._bind(node, replace(frame, shown=False))
         if frame.shown:
             end = frame.start + frame.length
-            self._parts.append(Part(frame.start, end, formula, node.span, node, frame.block))
+            self._parts.append(
+                Part(frame.start, end, frame.length, node.span, node, frame.block)
+            )
         return formula
 
     def _bind(self, node: core.Core, frame: Frame) -> Formula:
@@ -141,7 +180,7 @@ class Binder:
             case core.For(operand=operand, length=length):
                 return self._for(operand, length, frame)
             case core.Skip(operand=operand, amount=amount):
-                skipped = self._layout.time(amount, frame.block, "skip")
+                skipped = self._layout.duration(amount, frame.block, "skip")
                 if not isinstance(skipped, Fraction):
                     return _NOTHING
                 return self._bind(
@@ -175,11 +214,13 @@ class Binder:
                     )
                     return _NOTHING
                 return Clock(True, 1 / ticks, ZERO)
-            case "elapsed":
-                scale = 1 / horizon.unit_ticks
-                return Clock(False, scale, -frame.start * scale)
-            case "duration":
-                return Const(frame.length / horizon.unit_ticks)
+            case "elapsed" | "duration":
+                ticks = self._layout.bare(span)
+                if ticks is None:
+                    return _NOTHING
+                if name == "duration":
+                    return Const(frame.length / ticks)
+                return Clock(False, 1 / ticks, -frame.start / ticks)
             case "progress":
                 return self._progress(frame)
         return Cycle() if frame.turning else Const(ZERO)
@@ -189,6 +230,7 @@ class Binder:
         return Clock(False, 1 / length, -frame.start / length)
 
     def _reference(self, name: str, span: Span, frame: Frame) -> Formula:
+        self._asked = span
         if name == "base":
             return self._own(span)
         if name == "entry":
@@ -355,9 +397,12 @@ class Binder:
 
     def _start(self, node: core.Core, frame: Frame) -> Formula:
         """Return the value with which a segment starts."""
+        if not self._looking:
+            self._looks = 0
         self._looking += 1
+        self._looks += 1
         try:
-            if self._looking > _LOOK_AHEAD:
+            if self._looking > _LOOK_AHEAD or self._looks > _LOOKS:
                 self._problems.add(
                     "LRS107",
                     f"`next` looks through more than {_LOOK_AHEAD} segments",
@@ -403,17 +448,41 @@ class Binder:
         if isinstance(formula, Const) or self._problems.errors:
             return formula if isinstance(formula, Const) else _NOTHING
         if frame.turning and _depends_on_turn(formula):
+            depth, size = self._measure(formula)
+            if depth > _DEPTH or size > _SIZE:
+                self._problems.add(
+                    "LRS107",
+                    "what is in force here comes through too many segments",
+                    self._asked,
+                    "depends on the turn through all of them",
+                    help="say where the segment starts with `from=`",
+                )
+                return _NOTHING
             return Instant(formula, at, left)
         return Const(float(evaluate_at(formula, _tick(at), left=left)[0]))
+
+    def _measure(self, formula: Formula) -> tuple[int, int]:
+        """Return how deep a formula is, and how many nodes are visited to evaluate it."""
+        stack = [formula]
+        while stack:
+            item = stack[-1]
+            inner = operands(item)
+            missing = [part for part in inner if id(part) not in self._measured]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            sizes = [self._measured[id(part)][1:] for part in inner]
+            depth = 1 + max((depth for depth, _ in sizes), default=0)
+            # The formula is kept beside, so that its id stays its own.
+            self._measured[id(item)] = (item, depth, 1 + sum(size for _, size in sizes))
+        return self._measured[id(formula)][1:]
 
     # -- repeat -------------------------------------------------------------------------
 
     def _repeat(self, node: core.Repeat, frame: Frame) -> Formula:
         turns = self._layout.turns(node, frame.block)
-        scale = 1.0
-        if node.scale is not None:
-            value = self._layout.constant(node.scale, "scale")
-            scale = 1.0 if value is None else as_float(value)
+        scale = self._layout.scale(node.scale)
         if turns is None:
             return _NOTHING
         inside = Frame(
@@ -432,9 +501,12 @@ class Binder:
             formula = Repeat(body, frame.start, turns.length, scale)
             last_end = turns.end
         else:
-            starts = self._turn_starts(turns, frame, node.span)
-            formula = Stretch(body, starts, turns.stretch, scale)
-            last_end = turns.start(len(starts))
+            count = self._turns_seen(turns, frame, node.span)
+            edges = turns.edges[: count + 1]
+            slower = tuple((b - a) / turns.length for a, b in pairwise(edges))
+            starts = tuple(frame.start + edge for edge in edges[:-1])
+            formula = Stretch(body, starts, slower, scale)
+            last_end = edges[-1]
         end = turns.end
         if not isinstance(end, Fraction) or end >= frame.length:
             return formula
@@ -447,34 +519,32 @@ class Binder:
         held = self._limit(formula, frame.start + last_end, frame)
         return Hold(formula, frame.start + end, held)
 
-    def _turn_starts(self, turns: Turns, frame: Frame, span: Span) -> tuple[Fraction, ...]:
-        """Return where stretched turns begin, as far as any instant asks."""
-        starts: list[Fraction] = []
+    def _turns_seen(self, turns: Turns, frame: Frame, span: Span) -> int:
+        """Return how many stretched turns there are, as far as any instant asks."""
         end = turns.end
-        until = frame.length if not isinstance(end, Fraction) else min(end, frame.length)
-        # Instants are whole ticks of the training, except inside a turn of another repeat.
-        grain = Fraction(1, 10**6) if frame.turning else Fraction(0)
-        while turns.count is None or len(starts) < turns.count:
-            start = turns.start(len(starts))
-            ceiling = -((-(frame.start + start)) // 1)
-            if start >= until or (
-                not isinstance(turns.count, int)
-                and turns.stretch < 1
-                and (ceiling >= frame.start + until or until - start < grain)
-                and starts
-            ):
-                break
-            if len(starts) == limits.TURNS:
-                self._problems.add(
-                    "LRS107",
-                    f"more than {limits.TURNS:,} stretched turns",
-                    span,
-                    "stretches too little for this length",
-                    help="stretch more, or leave `stretch` out",
-                )
-                break
-            starts.append(frame.start + start)
-        return tuple(starts)
+        until = min(end, frame.length) if isinstance(end, Fraction) else frame.length
+        endless = turns.count is None and turns.stretch < 1
+        # Instants are whole steps of the training; where they are not, turns that are
+        # shorter than anybody sees are left out.
+        whole = self._horizon.step is not None and not frame.turning
+        count = 0
+        for start in turns.edges[:-1]:
+            if start >= until:
+                return count
+            if endless and count:
+                ceiling = -(-(frame.start + start) // 1)
+                if (ceiling >= frame.start + until) if whole else (until - start < _GRAIN):
+                    return count
+            count += 1
+        if turns.edges[-1] < until and turns.count is None:
+            self._problems.add(
+                "LRS107",
+                f"more than {limits.TURNS:,} stretched turns",
+                span,
+                "stretches too little for this length",
+                help="stretch more, or leave `stretch` out",
+            )
+        return count
 
     def _next_turn(
         self, turns: Turns, scale: float, inside: Frame, frame: Frame, span: Span
@@ -484,6 +554,8 @@ class Binder:
         def following(entry: Entry) -> Formula:
             # Every turn starts from the repeat's own entry.
             start = self._start(turns.body, inside)
+            if not isinstance(start, Const):
+                start = NextTurn(start, turns.length)
             again = self._apply("*", [Const(scale), start]) if scale != 1 else start
             if turns.count is None:
                 return again
@@ -522,6 +594,7 @@ def _outside(formula: Formula) -> Formula:
 def _depends_on_turn(formula: Formula) -> bool:
     """Return whether a formula may differ between turns at the same local tick."""
     stack = [formula]
+    seen: set[int] = set()
     while stack:
         item = stack.pop()
         match item:
@@ -529,5 +602,6 @@ def _depends_on_turn(formula: Formula) -> bool:
                 return True
             case Clock(absolute=True) | By(absolute=True):
                 return True
-        stack.extend(operands(item))
+        stack += [part for part in operands(item) if id(part) not in seen]
+        seen.update(map(id, operands(item)))
     return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
-from lrdsl.numeric.constants import apply_constant, as_float
+from lrdsl.numeric.constants import apply_constant, as_float, is_chain
 from lrdsl.planning.formula import (
     Apply,
     By,
@@ -21,6 +21,7 @@ from lrdsl.planning.formula import (
     Hold,
     Instant,
     LastTurn,
+    NextTurn,
     Outer,
     Piecewise,
     Repeat,
@@ -29,6 +30,8 @@ from lrdsl.planning.formula import (
 )
 
 Interval: TypeAlias = tuple[float, float]
+
+_ZERO = Fraction(0)
 
 _PIECES = 64
 """Pieces looked at one by one; a stretch that meets more is to be halved first."""
@@ -41,7 +44,14 @@ class Window:
     absolute: tuple[Fraction, Fraction]
     local: tuple[Fraction, Fraction]
     cycle: tuple[int, int] = (0, 0)
+    factor: Fraction = Fraction(1)
     parent: Window | None = None
+
+    def at(self, local: Fraction) -> Window:
+        """Return the window in which one local tick of each instant's turn lies."""
+        (low, high), (first, last) = self.absolute, self.local
+        absolute = (low + (local - last) * self.factor, high + (local - first) * self.factor)
+        return replace(self, local=(local, local), absolute=absolute)
 
 
 class Unbounded(Exception):
@@ -81,7 +91,7 @@ def _bounds(formula: Formula, at: Window) -> Interval:
         case Cycle():
             return float(at.cycle[0]), float(at.cycle[1])
         case Apply(function=function, operands=operands):
-            return _APPLY[function](*(_bounds(operand, at) for operand in operands))
+            return _apply(function, [_bounds(operand, at) for operand in operands])
         case Curve():
             return _curve(formula, at)
         case Piecewise(starts=starts, pieces=pieces):
@@ -94,13 +104,17 @@ def _bounds(formula: Formula, at: Window) -> Interval:
                 parts.append(_bounds(value, at))
             return _union(parts)
         case Instant(operand=operand, at=instant):
-            return _bounds(operand, replace(at, local=(instant, instant)))
+            return _bounds(operand, at.at(instant))
+        case NextTurn(operand=operand, length=length):
+            first, last = at.cycle
+            after = replace(at.at(length), local=(_ZERO, _ZERO), cycle=(first + 1, last + 1))
+            return _bounds(operand, after)
         case Repeat(operand=operand, start=start, length=length, scale=scale):
             first, last = ((end - start) // length for end in at.local)
-            local = (Fraction(0), length)
+            local = (_ZERO, length)
             if first == last:
                 local = tuple(end - start - first * length for end in at.local)  # type: ignore[assignment]
-            inside = Window(at.absolute, local, (int(first), int(last)), at)
+            inside = Window(at.absolute, local, (int(first), int(last)), at.factor, at)
             return _scaled(_bounds(operand, inside), scale, int(first), int(last))
         case Stretch():
             return _stretch(formula, at)
@@ -108,16 +122,11 @@ def _bounds(formula: Formula, at: Window) -> Interval:
             return _union((_bounds(one, at), _bounds(two, at)))
         case By(operand=operand, start=start, interval=interval, absolute=absolute):
             # What is shown was the value at most one interval ago, or at the start.
-            back = max(at.local[0] - interval, start) if not absolute else start
-            ago = at.local[0] - back if not absolute else interval
-            return _bounds(
-                operand,
-                replace(
-                    at,
-                    local=(min(back, at.local[0]), at.local[1]),
-                    absolute=(max(at.absolute[0] - ago, Fraction(0)), at.absolute[1]),
-                ),
-            )
+            long = interval / at.factor if absolute else interval
+            back = min(max(at.local[0] - long, start), at.local[0])
+            ago = (at.local[0] - back) * at.factor
+            earlier = (at.absolute[0] - ago, at.absolute[1])
+            return _bounds(operand, replace(at, local=(back, at.local[1]), absolute=earlier))
         case Outer(operand=operand):
             assert at.parent is not None
             return _bounds(operand, at.parent)
@@ -165,10 +174,11 @@ def _stretch(stretch: Stretch, at: Window) -> Interval:
         raise Unbounded
     parts = []
     for turn in range(first, last):
-        slower = stretch.stretch**turn
-        low = max(at.local[0] - starts[turn], Fraction(0)) / slower
+        slower = stretch.slower[turn]
+        low = max(at.local[0] - starts[turn], _ZERO) / slower
         end = at.local[1] if turn + 1 == len(starts) else min(at.local[1], starts[turn + 1])
-        inside = Window(at.absolute, (low, (end - starts[turn]) / slower), (turn, turn), at)
+        local = (low, (end - starts[turn]) / slower)
+        inside = Window(at.absolute, local, (turn, turn), at.factor * slower, at)
         parts.append(_scaled(_bounds(stretch.operand, inside), stretch.scale, turn, turn))
     return _union(parts)
 
@@ -204,8 +214,18 @@ def _exp(x: float) -> float:
     return math.exp(x) if x < 709 else math.inf
 
 
+def _apply(function: str, intervals: list[Interval]) -> Interval:
+    if not is_chain(function):
+        return _APPLY[function](*intervals)
+    result = intervals[0]
+    for operator, interval in zip(function, intervals[1:], strict=True):
+        result = _APPLY[operator](result, interval)
+    return result
+
+
 def _sum(*intervals: Interval) -> Interval:
-    return sum(i[0] for i in intervals), sum(i[1] for i in intervals)
+    ends = sum(i[0] for i in intervals), sum(i[1] for i in intervals)
+    return _hull(ends)
 
 
 def _product(*intervals: Interval) -> Interval:

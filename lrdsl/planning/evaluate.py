@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.numeric import functions
-from lrdsl.numeric.constants import apply_constant, as_float
+from lrdsl.numeric.constants import apply_constant, as_float, is_chain
 from lrdsl.numeric.curves import CURVES
 from lrdsl.numeric.exact import Exact
 from lrdsl.numeric.noise import uniform
@@ -27,6 +27,7 @@ from lrdsl.planning.formula import (
     Hold,
     Instant,
     LastTurn,
+    NextTurn,
     Outer,
     Piecewise,
     Repeat,
@@ -81,6 +82,14 @@ class Context:
         moved = Exact(np.zeros_like(self.local.key), Fraction(1), local)
         shift = (moved + self.local * Fraction(-1)) * self.factor
         return Context(self.absolute + shift, moved, self.cycle, self.factor, left, self.parent)
+
+    def next_turn(self, length: Fraction) -> Context:
+        """Return the clocks at the start of the turn after each instant's, `length` long."""
+        assert self.cycle is not None
+        end = self.at(length, False)
+        start = Exact(end.local.key, Fraction(1), Fraction(0))
+        cycle = self.cycle + Fraction(1)
+        return Context(end.absolute, start, cycle, self.factor, False, self.parent)
 
 
 def evaluate_at(formula: Formula, absolute: Exact, *, left: bool = False) -> Floats:
@@ -142,6 +151,8 @@ def _evaluate_in_time(formula: Formula, at: Context) -> Value:
             )
         case Instant(operand=operand, at=instant, left=left):
             return _evaluate(operand, at.at(instant, left))
+        case NextTurn(operand=operand, length=length):
+            return _evaluate(operand, at.next_turn(length))
         case Repeat():
             return _repeat(formula, at)
         case Stretch():
@@ -163,11 +174,16 @@ def _evaluate_in_time(formula: Formula, at: Context) -> Value:
 
 
 def _apply(function: str, values: list[Value]) -> Value:
+    if is_chain(function):
+        result = values[0]
+        for operator, value in zip(function, values[1:], strict=True):
+            result = _apply(operator, [result, value])
+        return result
     if all(isinstance(v, Fraction | float) for v in values):
         return apply_constant(function, [v for v in values if isinstance(v, Fraction | float)])
     if function in _ON_CLOCKS and all(isinstance(v, Fraction | Exact) for v in values):
         exact = _ON_CLOCKS[function](values)
-        if exact is not None:
+        if exact is not None and exact.is_cheap:
             return exact
     size = max(len(v) for v in values if isinstance(v, Exact | np.ndarray))
     return _ON_ARRAYS[function](*(as_floats(v, size) for v in values))
@@ -358,7 +374,7 @@ def _repeat(repeat: Repeat, at: Context) -> Floats:
 
 def _stretch(stretch: Stretch, at: Context) -> Value:
     def one_turn(turn: int, part: Context) -> Floats:
-        slower = stretch.stretch**turn
+        slower = stretch.slower[turn]
         inside = Context(
             part.absolute,
             (part.local + -stretch.starts[turn]) * (1 / slower),

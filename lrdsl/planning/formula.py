@@ -88,11 +88,11 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """Turn i begins at local tick `starts[i]` and is the first, `stretch`^i times slower."""
+    """Turn i begins at local tick `starts[i]` and is the first, `slower[i]` times slower."""
 
     operand: Formula
     starts: tuple[Fraction, ...]
-    stretch: Fraction
+    slower: tuple[Fraction, ...]
     scale: float
 
 
@@ -103,6 +103,14 @@ class LastTurn:
     count: int
     last: Formula
     other: Formula
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NextTurn:
+    """The operand's value at the start of the turn after this one, which is `length` long."""
+
+    operand: Formula
+    length: Fraction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +153,7 @@ Formula: TypeAlias = (
     | Repeat
     | Stretch
     | LastTurn
+    | NextTurn
     | By
     | Outer
     | Root
@@ -164,6 +173,7 @@ _TYPES: dict[str, Any] = {
         Repeat,
         Stretch,
         LastTurn,
+        NextTurn,
         By,
         Outer,
         Root,
@@ -184,6 +194,7 @@ def operands(formula: Formula) -> tuple[Formula, ...]:
             Instant(operand=only)
             | Repeat(operand=only)
             | Stretch(operand=only)
+            | NextTurn(operand=only)
             | By(operand=only)
             | Outer(operand=only)
             | Root(operand=only)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from lrdsl import limits
 from lrdsl.analysis.check import Train
 from lrdsl.diagnostics import Diagnostic, Label
+from lrdsl.numeric.constants import as_float
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,26 +16,34 @@ class Horizon:
     """The length of a training in ticks, which are steps where steps are known, else epochs.
 
     Attributes:
-        unit: what a bare number in the file counts, "epochs" or "steps".
+        unit: what times are told in, "epochs" or "steps".
+        counted: what a bare number in the file counts; the same, but for a training that
+            is given in steps only, where no bare number can be understood.
         total: ticks in all; None where nothing says so.
         epoch: ticks of an epoch; None where steps per epoch are unknown and ticks are steps.
         step: ticks of a step; None where steps per epoch are unknown and ticks are epochs.
     """
 
     unit: str
+    counted: str
     total: Fraction | None
     epoch: Fraction | None
     step: Fraction | None
 
     @property
     def unit_ticks(self) -> Fraction:
-        """Ticks of one of the file's units."""
+        """Ticks of one `unit`."""
         ticks = self.epoch if self.unit == "epochs" else self.step
-        assert ticks is not None  # ticks are the file's units, or both are known
+        assert ticks is not None  # ticks are the unit, or both are known
         return ticks
 
+    @property
+    def bare_ticks(self) -> Fraction | None:
+        """Ticks of what a bare number in the file counts, None where that is not known."""
+        return self.epoch if self.counted == "epochs" else self.step
+
     def in_unit(self, ticks: Fraction) -> Fraction:
-        """Return ticks in the file's unit."""
+        """Return ticks in `unit`."""
         return ticks / self.unit_ticks
 
     def in_epochs(self, ticks: Fraction) -> Fraction | None:
@@ -48,7 +57,10 @@ class Horizon:
 
 def describe(amount: Fraction, unit: str) -> str:
     """Return an amount of a unit in words: `1 epoch`, `2.5 epochs`, `1/3 epochs`."""
-    number = f"{amount.numerator:,}" if amount.denominator == 1 else f"{float(amount):.6g}"
+    whole = amount.denominator == 1 and abs(amount) < 10**15
+    number = f"{amount.numerator:,}" if whole else f"{as_float(amount):.6g}"
+    if number.endswith("inf"):
+        return f"over 1e308 {unit}"
     return f"{number} {unit.removesuffix('s') if amount == 1 else unit}"
 
 
@@ -64,9 +76,7 @@ def make_horizon(
         The horizon, and a diagnostic for each contradiction between the two (LRS309).
     """
     problems: list[Diagnostic] = []
-    unit = "steps" if train is not None and train.steps is not None else "epochs"
-    if train is None:
-        unit = "steps" if steps is not None and epochs is None else "epochs"
+    counted = "steps" if train is not None and train.steps is not None else "epochs"
     said_epochs = train.epochs if train else None
     said_each = train.steps_per_epoch if train else None
     said_steps = train.steps if train else None
@@ -123,6 +133,17 @@ def make_horizon(
     total_steps = said_steps if said_steps is not None else steps
     if total_steps is None:
         total_steps = known
+    elif each is None and epochs is not None:
+        if total_steps % epochs == 0:
+            each = total_steps // epochs
+        else:
+            problems.append(
+                Diagnostic(
+                    code="LRS309",
+                    message=f"{total_steps:,} steps do not make {epochs:,} epochs",
+                    help="say how many steps an epoch has, or leave the epochs out",
+                )
+            )
     if total_steps is not None and total_steps > limits.STEPS:
         problems.append(
             Diagnostic(
@@ -131,10 +152,11 @@ def make_horizon(
                 help=f"at most {limits.STEPS:,} steps are planned",
             )
         )
+    unit = counted if each is not None or total_steps is None else "steps"
     if each is not None or unit == "steps":
         # Ticks are steps.
         total = None if total_steps is None else Fraction(total_steps)
         epoch = None if each is None else Fraction(each)
-        return Horizon(unit, total, epoch, Fraction(1)), problems
+        return Horizon(unit, counted, total, epoch, Fraction(1)), problems
     total = None if epochs is None else Fraction(epochs)
-    return Horizon(unit, total, Fraction(1), None), problems
+    return Horizon(unit, counted, total, Fraction(1), None), problems

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
+from itertools import islice, pairwise
 from typing import TypeAlias
 
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Label, Severity
-from lrdsl.numeric.constants import Constant, apply_constant, as_fraction
+from lrdsl.numeric.constants import Constant, apply_constant, as_float, as_fraction
 from lrdsl.planning.horizon import Horizon
 from lrdsl.source import Span
 
@@ -27,6 +29,37 @@ class Open(Enum):
 Length: TypeAlias = Fraction | Open
 
 ZERO = Fraction(0)
+
+_NEVER = 2**64
+"""Ticks that no training has."""
+
+_TIME_BITS = 256
+"""Bits of a denominator beyond which the edges of stretched turns are rounded: the numbers
+would grow with every turn."""
+
+Window: TypeAlias = tuple[Fraction, Fraction]
+"""The stretch of time in which a schedule is seen: after the first, up to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The end of a turn or a cycle, and the snapshot that waits for it, if one does.
+
+    `limit` is where what is around it ends: before `time`, the turn is cut short.
+    """
+
+    time: Fraction
+    limit: Fraction
+    snapshot: core.Snapshot | None = None
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the turn runs to its end."""
+        return self.time <= self.limit
+
+    def outside(self, start: Fraction, slower: Fraction) -> Due:
+        """Return the same as seen from outside a turn."""
+        return Due(start + slower * self.time, start + slower * self.limit, self.snapshot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +84,56 @@ class Turns:
     count: int | None
     stretch: Fraction
 
-    def start(self, turn: int) -> Fraction:
-        """Return where a turn begins, in ticks from the start of the repeat."""
-        if self.stretch == 1:
-            return self.length * turn
-        return self.length * (self.stretch**turn - 1) / (self.stretch - 1)
+    @property
+    def edges(self) -> tuple[Fraction, ...]:
+        """Where each stretched turn begins, from the start of the repeat, and the last ends."""
+        return _stretched(self.length, self.stretch, self.count)
 
     @property
     def end(self) -> Length:
         """Where the last turn ends, from the start of the repeat."""
         if self.count is not None:
-            return self.start(self.count)
+            return self.length * self.count if self.stretch == 1 else self.edges[-1]
         if self.stretch < 1:
             return self.length / (1 - self.stretch)
         return Open.ENDLESS
+
+    def each(self, after: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
+        """Yield where each turn begins, from the start of the repeat, and how slow it is.
+
+        Turns that end at `after` or before it are left out.
+        """
+        if self.stretch == 1:
+            turn = max(after // self.length, 0)
+            while self.count is None or turn < self.count:
+                yield self.length * turn, Fraction(1)
+                turn += 1
+            return
+        for start, end in pairwise(self.edges):
+            if end > after:
+                yield start, (end - start) / self.length
+
+
+@lru_cache(maxsize=64)
+def _stretched(length: Fraction, stretch: Fraction, count: int | None) -> tuple[Fraction, ...]:
+    """Return where stretched turns begin and the last ends, as far as any training sees.
+
+    Exact while that is short; beyond, rounded so finely that no step can tell.
+    """
+    edges = [ZERO]
+    for _ in range(limits.TURNS + 1 if count is None else count):
+        edge = _short(edges[-1] + length)
+        if edge == edges[-1] or edge > _NEVER:
+            break
+        edges.append(edge)
+        length = _short(length * stretch)
+    return tuple(edges) if len(edges) > 1 else (ZERO, length)
+
+
+def _short(time: Fraction) -> Fraction:
+    if time.denominator.bit_length() <= _TIME_BITS:
+        return time
+    return Fraction(round(time * 2**_TIME_BITS), 2**_TIME_BITS)
 
 
 class Layout:
@@ -118,7 +187,7 @@ class Layout:
     ) -> None:
         self.problems.add(
             "LRS408",
-            f"`{what}` cannot be {float(value):g}",
+            f"`{what}` cannot be {as_float(value):g}",
             span,
             f"must be {needed}",
             help=f"write {example}",
@@ -135,6 +204,16 @@ class Layout:
             self._out_of_range(node.span, what, value, "above 0", "1")
             return None
         return as_fraction(value)
+
+    def scale(self, node: core.Core | None) -> float:
+        """Return by how much each turn of a repeat is higher than the one before."""
+        value = Fraction(1) if node is None else self.constant(node, "scale")
+        if node is None or value is None:
+            return 1.0
+        if not 0 <= value < float("inf"):
+            self._out_of_range(node.span, "scale", value, "0 or above", "0.9")
+            return 1.0
+        return as_float(value)
 
     # -- times --------------------------------------------------------------------------
 
@@ -159,6 +238,13 @@ class Layout:
                     else:
                         unknown = True
                 return Open.UNKNOWN if unknown else total
+            case core.Apply(function="min" | "max" as which, operands=operands, is_time=True):
+                # `or` and `and` between times.
+                times = [self.time(operand, block, what) for operand in operands]
+                known_times = [time for time in times if isinstance(time, Fraction)]
+                if len(known_times) < len(times):
+                    return Open.UNKNOWN
+                return min(known_times) if which == "min" else max(known_times)
             case core.Apply(function="negative", operands=(operand,), is_time=True):
                 part = self.time(operand, block, what)
                 return -part if isinstance(part, Fraction) else part
@@ -179,7 +265,24 @@ class Layout:
         number = self.constant(node, what)
         if number is None:
             return Open.UNKNOWN
-        return self._finite(number, self.horizon.unit_ticks, node.span, what)
+        ticks_each = self.bare(node.span)
+        if ticks_each is None:
+            return Open.UNKNOWN
+        return self._finite(number, ticks_each, node.span, what)
+
+    def bare(self, span: Span) -> Fraction | None:
+        """Return the ticks of what bare numbers count, None after reporting them unknown."""
+        ticks = self.horizon.bare_ticks
+        if ticks is None and not self._lenient:
+            self.problems.add(
+                "LRS303",
+                "a bare number counts epochs, and the training is given in steps",
+                span,
+                "steps per epoch are not known",
+                help="write `train 10000 steps` in the file, so that it counts steps, "
+                "or say how many steps an epoch has: `--steps-per-epoch 390`",
+            )
+        return ticks
 
     def _finite(self, number: Constant, ticks: Fraction, span: Span, what: str) -> Length:
         try:
@@ -238,7 +341,7 @@ class Layout:
                 return self.duration(length, block, "for")
             case core.Skip(operand=operand, amount=amount):
                 whole = self.natural(operand, block)
-                skipped = self.time(amount, block, "skip")
+                skipped = self.duration(amount, block, "skip")
                 if isinstance(whole, Fraction) and isinstance(skipped, Fraction):
                     return max(whole - skipped, ZERO)
                 return whole if whole is Open.ENDLESS else Open.UNKNOWN
@@ -358,6 +461,9 @@ class Layout:
                 cursor = self._boundary(segment.until, block, start, before)
                 before = segment.until
                 end = natural = cursor
+            elif index == last and block is not Open.CONTENTS:
+                # It runs to the end of the block, however long it would be by itself.
+                natural, end = Open.UNKNOWN, Open.ENDLESS
             else:
                 length = self.natural(segment.body, block)
                 if length is Open.ENDLESS and index < last:
@@ -461,7 +567,7 @@ class Layout:
             case core.For(operand=operand, length=own):
                 self.survey(operand, self.duration(own, block, "for"), block, follows)
             case core.Skip(operand=operand, amount=amount):
-                self.time(amount, block, "skip")
+                self.duration(amount, block, "skip")
                 self.survey(operand, Open.UNKNOWN, block, follows)
             case core.By(operand=operand, interval=interval):
                 if interval is not None:
@@ -473,8 +579,7 @@ class Layout:
                         self.count(parameters[name], name, least=1)
                 self.survey(operand, length, block, follows)
             case core.Repeat(count=count, scale=scale):
-                if scale is not None:
-                    self.constant(scale, "scale")
+                self.scale(scale)
                 turns = self.turns(node, block)
                 if turns is not None:
                     inside = turns.length
@@ -498,7 +603,7 @@ class Layout:
         if not end > 0:
             self.problems.add(
                 "LRS403",
-                f"`exp` never reaches {float(end):g}",
+                f"`exp` never reaches {as_float(end):g}",
                 span,
                 "must be above 0",
                 help="name a small rate, as in `exp(to=1e-6)`, or use `linear(to=0)`",
@@ -507,85 +612,139 @@ class Layout:
     # -- turns and snapshots ------------------------------------------------------------
 
     def turn_ends(
-        self, node: core.Core, start: Fraction, length: Length, block: Length
-    ) -> Iterator[Fraction]:
-        """Yield where each turn and cycle inside a schedule ends, in local ticks.
+        self, node: core.Core, start: Fraction, length: Length, block: Length, seen: Window
+    ) -> Iterator[Due]:
+        """Yield when each turn and cycle inside a schedule is over, in local ticks.
 
-        A turn that `length` cuts short is yielded too, with its end beyond.
+        Args:
+            node: the schedule.
+            start: local tick at which it begins.
+            length: its length.
+            block: the length of the block around it, for `%`.
+            seen: what is seen of it; turns of which nothing is seen are left out.
         """
-        if not isinstance(length, Fraction):
+        if not isinstance(length, Fraction) or seen[0] >= seen[1]:
             return
         match node:
             case core.Curve(kind="cosine", parameters=parameters):
-                cycles = self.count(parameters["cycles"], "cycles", least=1) or 0
-                yield from (start + length * (i + 1) / cycles for i in range(cycles))
+                cycles = self.count(parameters["cycles"], "cycles", least=1)
+                each = length / cycles if cycles else ZERO
+                cycle = max((seen[0] - start) // each, 0) if each else 0
+                while cycles and cycle < cycles and start + each * cycle < seen[1]:
+                    cycle += 1
+                    yield Due(start + each * cycle, seen[1])
             case core.Repeat():
-                for turn_start, slower, turns in self._each_turn(node, start, length, block):
-                    inner = self.turn_ends(turns.body, ZERO, turns.length, turns.length)
-                    yield from (turn_start + slower * end for end in inner)
-                    yield turn_start + slower * turns.length
+
+                def turn(turns: Turns, part: Window) -> Iterator[Due]:
+                    yield from self.turn_ends(
+                        turns.body, ZERO, turns.length, turns.length, part
+                    )
+                    yield Due(turns.length, part[1])
+
+                yield from self._over_turns(node, start, block, seen, turn)
             case _:
-                for child, at, long, around in self._inside(node, start, length, block):
-                    yield from self.turn_ends(child, at, long, around)
+                for child, at, long, around, part in self._inside(
+                    node, start, length, block, seen
+                ):
+                    yield from self.turn_ends(child, at, long, around, part)
 
     def snapshots(
-        self, node: core.Core, start: Fraction, length: Length, block: Length
-    ) -> Iterator[tuple[Fraction, core.Snapshot]]:
-        """Yield when each snapshot is due, in local ticks; also those that come too late."""
-        if not isinstance(length, Fraction) or not _has_snapshot(node):
+        self, node: core.Core, start: Fraction, length: Length, block: Length, seen: Window
+    ) -> Iterator[Due]:
+        """Yield when each snapshot is due, in local ticks, also one that comes too late.
+
+        Takes what `turn_ends` takes.
+        """
+        nothing = not isinstance(length, Fraction) or seen[0] >= seen[1]
+        if nothing or not _has_snapshot(node):
             return
         match node:
             case core.Snapshot(operand=operand):
-                ends = [*self.turn_ends(operand, start, length, block)]
-                if not ends:
-                    own = self.natural(operand, block)
-                    ends = [start + (min(own, length) if isinstance(own, Fraction) else length)]
-                yield from ((end, node) for end in ends)
-                yield from self.snapshots(operand, start, length, block)
+                alone = True
+                for due in self.turn_ends(operand, start, length, block, seen):
+                    alone = False
+                    yield Due(due.time, due.limit, node)
+                if alone:
+                    end = _plus(start, self.natural(operand, block))
+                    end = min(end, seen[1]) if isinstance(end, Fraction) else seen[1]
+                    if end > seen[0]:
+                        yield Due(end, seen[1], node)
+                yield from self.snapshots(operand, start, length, block, seen)
             case core.Repeat():
-                for turn_start, slower, turns in self._each_turn(node, start, length, block):
-                    inner = self.snapshots(turns.body, ZERO, turns.length, turns.length)
-                    yield from ((turn_start + slower * due, which) for due, which in inner)
-            case _:
-                for child, at, long, around in self._inside(node, start, length, block):
-                    yield from self.snapshots(child, at, long, around)
 
-    def _each_turn(
-        self, node: core.Repeat, start: Fraction, length: Fraction, block: Length
-    ) -> Iterator[tuple[Fraction, Fraction, Turns]]:
+                def turn(turns: Turns, part: Window) -> Iterator[Due]:
+                    return self.snapshots(turns.body, ZERO, turns.length, turns.length, part)
+
+                yield from self._over_turns(node, start, block, seen, turn)
+            case _:
+                for child, at, long, around, part in self._inside(
+                    node, start, length, block, seen
+                ):
+                    yield from self.snapshots(child, at, long, around, part)
+
+    def _over_turns(
+        self,
+        node: core.Repeat,
+        start: Fraction,
+        block: Length,
+        seen: Window,
+        inside: Callable[[Turns, Window], Iterator[Due]],
+    ) -> Iterator[Due]:
+        """Yield what is due inside each turn of a repeat that is seen."""
         turns = self.turns(node, block)
         if turns is None:
             return
-        turn = 0
-        while turns.count is None or turn < turns.count:
-            offset = turns.start(turn)
-            if offset >= length or turn > limits.SNAPSHOTS:
+        whole: list[Due] | None = None
+        for begin, slower in turns.each(seen[0] - start):
+            at = start + begin
+            if at >= seen[1]:
                 return
-            yield start + offset, turns.stretch**turn, turns
-            turn += 1
+            part = (
+                max((seen[0] - at) / slower, ZERO),
+                min((seen[1] - at) / slower, turns.length),
+            )
+            if part == (ZERO, turns.length):
+                # All turns that are seen whole are alike.
+                if whole is None:
+                    whole = [*islice(inside(turns, part), limits.SNAPSHOTS + 1)]
+                dues: Iterable[Due] = whole
+                if not whole:
+                    return
+            else:
+                dues = inside(turns, part)
+            yield from (due.outside(at, slower) for due in dues)
 
     def _inside(
-        self, node: core.Core, start: Fraction, length: Fraction, block: Length
-    ) -> Iterator[tuple[core.Core, Fraction, Length, Length]]:
-        """Yield the schedules directly inside one with start, length and the block around."""
+        self, node: core.Core, start: Fraction, length: Fraction, block: Length, seen: Window
+    ) -> Iterator[tuple[core.Core, Fraction, Length, Length, Window]]:
+        """Yield what is directly inside: schedule, start, length, block, what is seen."""
+
+        def child(
+            inner: core.Core, at: Fraction, long: Length, around: Length
+        ) -> tuple[core.Core, Fraction, Length, Length, Window]:
+            end = min(seen[1], at + long) if isinstance(long, Fraction) else seen[1]
+            return inner, at, long, around, (max(seen[0], at), end)
+
         match node:
             case core.For(operand=operand, length=own):
-                yield operand, start, self.duration(own, block, "for"), block
+                yield child(operand, start, self.duration(own, block, "for"), block)
             case core.Skip(operand=operand, amount=amount):
-                skipped = self.time(amount, block, "skip")
+                skipped = self.duration(amount, block, "skip")
                 if isinstance(skipped, Fraction):
-                    yield operand, start - skipped, length + skipped, block
+                    yield child(operand, start - skipped, length + skipped, block)
             case core.By(operand=operand) | core.Snapshot(operand=operand):
-                yield operand, start, length, block
+                yield child(operand, start, length, block)
             case core.Apply(operands=operands):
                 for operand in operands:
-                    yield operand, start, length, length
+                    yield child(operand, start, length, length)
             case core.Sequence():
                 for placed in self.place(node, length)[0]:
                     if not isinstance(placed.start, Fraction) or placed.start >= length:
                         return
                     end = placed.end if isinstance(placed.end, Fraction) else length
-                    yield placed.segment.body, start + placed.start, end - placed.start, length
+                    yield child(
+                        placed.segment.body, start + placed.start, end - placed.start, length
+                    )
 
 
 def _plus(a: Length, b: Length) -> Length:
@@ -593,7 +752,8 @@ def _plus(a: Length, b: Length) -> Length:
 
 
 def _plain(amount: Fraction) -> str:
-    return str(amount.numerator) if amount.denominator == 1 else f"{float(amount):.10g}"
+    whole = amount.denominator == 1 and abs(amount) < 10**15
+    return str(amount.numerator) if whole else f"{as_float(amount):.10g}"
 
 
 def _convertible(horizon: Horizon) -> str:

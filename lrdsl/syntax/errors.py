@@ -31,7 +31,8 @@ _HUMAN: Final = {
 _STARTS_VALUE: Final = frozenset({"CALL", "NAME", "NUMBER", "QUANTITY", "TEXT", "LPAR", "STOP"})
 _POSTFIX: Final = frozenset({"FOR", "SKIP", "REPEAT", "BY", "SNAPSHOT"})
 _STATEMENT: Final = frozenset({"LET", "DEF", "KEY"})
-_TOKEN_LIKE: Final = re.compile(r'#[^\n]*|"[^"\n]*"|[()]')
+_TOKEN_LIKE: Final = re.compile(r'#[^\r\n]*|"[^"\r\n]*"|[()]')
+_WORD: Final = re.compile(r"\w+")
 _NUMBER_LIKE: Final = re.compile(r"[\d.](?:[eE][+-]|[\w.])*")
 _NUMBER_THEN_WORD: Final = re.compile(
     r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([A-Za-z_]\w*)", re.ASCII
@@ -82,6 +83,23 @@ def unreadable(source: SourceText) -> list[Diagnostic]:
                 help="is this the right file? if it is, delete the character",
             )
         ]
+    return _nested_too_deep(source)
+
+
+def _nested_too_deep(source: SourceText) -> list[Diagnostic]:
+    # Seen before parsing: an error under a million parentheses takes seconds to explain.
+    depth = 0
+    for match in _TOKEN_LIKE.finditer(source.text):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth > limits.NESTING:
+            return [
+                Diagnostic(
+                    code="LRS107",
+                    message=f"more than {limits.NESTING} levels of nesting",
+                    primary=Label(Span(match.start(), match.end()), "nested too deep"),
+                    help="give the inner part a name with `let` or `def`",
+                )
+            ]
     return []
 
 
@@ -125,23 +143,34 @@ def _odd_character(position: int, source: SourceText) -> Diagnostic:
         return _malformed_number(number[0], Span(number.start(), number.end()))
     span = Span(position, position + 1)
     if character == '"':
-        end = text.find("\n", position)
+        line_end = re.compile(r"[\r\n]|\Z").search(text, position)
         return Diagnostic(
             code="LRS102",
             message='the quoted name has no closing `"` on its line',
-            primary=Label(Span(position, len(text) if end < 0 else end), "begins here"),
+            primary=Label(
+                Span(position, line_end.start() if line_end else len(text)), "begins here"
+            ),
             help='close it: `"val_loss"`',
         )
-    if character.isprintable():
-        shown = f"`{character}`"
-    else:
-        shown = f"the character U+{ord(character):04X}"
-    named = character.isalpha()
+    word = _WORD.match(text, position)
+    if word:
+        # The whole of it: of `naïve` the lexer stumbles over the `n` already.
+        shown = word[0] if len(word[0]) <= 30 else word[0][:29] + "…"
+        return Diagnostic(
+            code="LRS102",
+            message=f"`{shown}` is not a name",
+            primary=Label(
+                Span(position, word.end()), "names are ASCII letters, digits and `_`"
+            ),
+            help="choose another name; a metric's name may be quoted",
+        )
+    shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
+    repair = "write an ordinary space" if character.isspace() else "delete it"
     return Diagnostic(
         code="LRS102",
-        message=f"{shown} has no meaning here",
-        primary=Label(span, "names are ASCII letters, digits and `_`" if named else ""),
-        help=_FOREIGN.get(character, "delete it" if not named else "quote a metric's name"),
+        message=f"the character {shown} has no meaning here",
+        primary=Label(span, "neither a name nor a sign of the language"),
+        help=_FOREIGN.get(character, repair),
     )
 
 
@@ -192,7 +221,7 @@ def _early_end(source: SourceText, accepts: frozenset[str]) -> Diagnostic:
         )
     # After the last thing that is neither space nor comment.
     last = 0
-    for match in re.finditer(r'#[^\n]*|"[^"\n]*"|[^\s#"]+|"', source.text):
+    for match in re.finditer(r'#[^\r\n]*|"[^"\r\n]*"|[^\s#"]+|"', source.text):
         if not match[0].startswith("#"):
             last = match.end()
     return Diagnostic(
@@ -232,8 +261,8 @@ def _unmatched(kind: str, span: Span, source: SourceText) -> Diagnostic | None:
 
 
 def _begins_line(span: Span, source: SourceText) -> bool:
-    start = source.text.rfind("\n", 0, span.start) + 1
-    return not source.text[start : span.start].strip()
+    column = source.location(span.start)[1]
+    return not source.text[span.start - column + 1 : span.start].strip()
 
 
 def _between_statements(

@@ -66,8 +66,8 @@ def _parser() -> tuple[Lark, list[Token]]:
 
 def _comment(token: Token, source: SourceText) -> nodes.Comment:
     span = _span(token)
-    line_start = source.text.rfind("\n", 0, span.start) + 1
-    alone = not source.text[line_start : span.start].strip()
+    column = source.location(span.start)[1]
+    alone = not source.text[span.start - column + 1 : span.start].strip()
     return nodes.Comment(str(token).rstrip(), alone, span)
 
 

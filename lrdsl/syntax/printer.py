@@ -61,7 +61,7 @@ class _Writer:
         self._next_comment = 0
         self._source = source
         self._lines: list[str] = []
-        self._line = ""
+        self._words: list[str] = []
         self._must_break = False
         self._inside = False
         self.broken = False
@@ -73,17 +73,17 @@ class _Writer:
     def write(self, text: str) -> None:
         if self._must_break:
             self.end_line()
-            self._line = _INDENT
+            self._words = [_INDENT]
             text = text.lstrip(" ")
-        self._line += text
+        self._words.append(text)
 
     def break_or_space(self) -> None:
         """Begin an indented line in a broken statement; else write a space."""
         if self.broken:
             self.end_line()
-            self._line = _INDENT
+            self._words = [_INDENT]
         else:
-            self._line += " "
+            self._words.append(" ")
 
     def begin_statement(self, offset: int) -> None:
         self.end_line()
@@ -104,21 +104,25 @@ class _Writer:
             if comment.span.start >= offset or (trailing_only and comment.alone):
                 return
             self._next_comment += 1
-            if comment.alone or not self._line:
+            if comment.alone or not self._words:
                 indent = _INDENT if self._inside else ""
                 self.end_line()
                 self._blank_before(comment.span.start)
-                self._line = indent + comment.text
+                self._words = [indent, comment.text]
             else:
-                self._line = f"{self._line.rstrip(' ')}  {comment.text}"
+                self._words = [self._line().rstrip(" "), "  ", comment.text]
             # Whatever comes next would become part of the comment.
             self._must_break = True
 
     def end_line(self) -> None:
-        if self._line.strip():
-            self._lines.append(self._line.rstrip(" "))
-        self._line = ""
+        line = self._line().rstrip(" ")
+        if line:
+            self._lines.append(line)
+        self._words = []
         self._must_break = False
+
+    def _line(self) -> str:
+        return "".join(self._words)
 
     def _blank_before(self, offset: int) -> None:
         if self._source is None or not self._lines or not self._lines[-1]:
@@ -127,7 +131,7 @@ class _Writer:
         gap_start = offset
         while gap_start and text[gap_start - 1].isspace():
             gap_start -= 1
-        if text.count("\n", gap_start, offset) > 1:
+        if self._source.location(offset)[0] - self._source.location(gap_start)[0] > 1:
             self._lines.append("")
 
 

@@ -71,6 +71,7 @@ class RateFeed:
         self._applications = 0
         self._place: Any = None  # the graph of the step
         self._used: Any = None  # what the first variable's update was given
+        self._refused: LrsError | None = None
         self.has_stepped = False
 
     # -- Attaching ---------------------------------------------------------------------
@@ -179,11 +180,15 @@ class RateFeed:
                         "let `train_step` call `self.optimizer.apply` once for each batch, "
                         "and the model have trainable weights",
                     )
-            except LrsError:
+            except Exception:
+                if self._refused is None:
+                    raise
                 for variable, value in held:
                     variable.assign(value)
                 self.detach()
-                raise
+                # Another one: AutoGraph marks what is raised in a function that it converts,
+                # and then wraps it.
+                raise LrsError(self._refused.diagnostics, self._source) from None
             finally:
                 self._in_step = False
                 self._used = self._place = None
@@ -211,10 +216,13 @@ class RateFeed:
                 "let `train_step` call `self.optimizer.apply` once for each batch, outside "
                 "of loops and conditions, and do not decorate it",
             )
-        tape = self._tape.read_value()
-        count = tape[0]
-        index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
-        self._rate.assign(tf.gather(self._table, index))
+        # What we do waits for the gradients.  Where a dataset is at its end the step is run
+        # once more, fails for want of data, and would else have counted by then.
+        with tf.control_dependencies(_tensors(grads)):
+            tape = self._tape.read_value()
+            count = tape[0]
+            index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
+            self._rate.assign(tf.gather(self._table, index))
         self._used = None
         result = self._apply(grads, *args, **kwargs)
         if self._used is not None and self._used[0] is self._place:
@@ -245,10 +253,12 @@ class RateFeed:
         if self.has_stepped or not self._tf.executing_eagerly():
             return []
         variables = [*self._model.variables, *self._optimizer.variables]
-        return [(variable, variable.numpy()) for variable in variables]
+        return [(variable, variable.value.numpy()) for variable in variables]
 
     def _refusal(self, message: str, repair: str) -> LrsError:
-        return LrsError([Diagnostic(code="LRS601", message=message, help=repair)], self._source)
+        diagnostic = Diagnostic(code="LRS601", message=message, help=repair)
+        self._refused = LrsError([diagnostic], self._source)
+        return self._refused
 
     # -- Rates in, rates out -------------------------------------------------------------
 
@@ -277,3 +287,8 @@ class RateFeed:
             _, used = self.used()
         if len(used):
             self._last_used = used[-1]
+
+
+def _tensors(gradients: Any) -> list[Any]:
+    dense = [getattr(gradient, "values", gradient) for gradient in gradients]
+    return [gradient for gradient in dense if gradient is not None]

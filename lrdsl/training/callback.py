@@ -18,8 +18,8 @@ from lrdsl.training.applying import RateFeed, rate_variable
 from lrdsl.training.refusals import (
     Situation,
     find_callback_list,
+    find_fit,
     flat_callbacks,
-    is_called_by_fit,
     refuse,
     refuse_plan,
 )
@@ -148,23 +148,22 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Refuse what cannot be exact, make the plan, take over the rate."""
         self.plan, self.saved, self.missed, self._run = None, [], [], None
         callback_list = find_callback_list(self)
-        refuse(
-            Situation(
-                self.program,
-                self.model,
-                () if callback_list is None else flat_callbacks(callback_list),
-                self,
-                self.params or {},
-                called_by_fit=callback_list is not None and is_called_by_fit(self.model),
-            )
+        situation = Situation(
+            self.program,
+            self.model,
+            () if callback_list is None else flat_callbacks(callback_list),
+            self,
+            self.params or {},
+            None if callback_list is None else find_fit(self.model),
         )
+        refuse(situation)
         base = self._found_base if self._base is None else self._base
         plan = self.program.plan(
             epochs=self.params["epochs"],
             steps_per_epoch=self.params.get("steps"),
             base=base,
         )
-        refuse_plan(plan, self.model)
+        refuse_plan(plan, situation)
         folder = None
         if plan.snapshots:
             asked = None if self.snapshots is None else Path(self.snapshots).resolve()
@@ -189,8 +188,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Save what is due before this batch, and see that its rates are in place.
 
-        The end of a batch has no hook of ours: it would have Keras wait for each batch's
-        metrics, and may be called from another thread.
+        The end of a batch has no hook of ours: Keras may call those from another thread,
+        beside the next batch.
         """
         if self._run is not None:
             self._run.begin_execution(batch)
@@ -407,7 +406,7 @@ def _own_rate(model: Any) -> float | None:
     rate = rate_variable(optimizer)
     if not isinstance(rate, keras.Variable):
         return None
-    now = np.float32(keras.ops.convert_to_numpy(rate))
+    now = np.float32(rate.value.numpy())
     if optimizer in _OWN_RATES:
         before, left = _OWN_RATES[optimizer]
         feed = RateFeed.of(model)  # of a `fit` that broke off, and left nothing

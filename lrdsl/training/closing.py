@@ -109,17 +109,18 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
     except OSError as error:
         dialogue.say(f"cannot write to the folder `{folder}`: {error.strerror}", Tone.BAD)
     dialogue.say(f"the results are in {folder}{os.sep}")
-    for fit in course.fits:
-        if not fit.agreed_to:
-            continue
-        part = fit.folder.relative_to(folder.path)
-        lines = []
-        if fit.snapshots:
-            models = "the model" if fit.snapshots == 1 else f"the {fit.snapshots} models"
-            lines.append((f"{part / SNAPSHOTS}{os.sep}", f"{models} saved"))
-        if fit.agreement is not None and fit.trouble is None:
-            lines.append((f"{part / RATES}", "the log: each step's rate, planned and applied"))
-        lines.append((f"{part / PICTURE}", "the picture of the plan"))
-        width = max(len(name) for name, _ in lines)
-        for name, what in lines:
-            dialogue.say(f"  {name:<{width}}  {what}")
+    fit, *others = (fit for fit in course.fits if fit.agreed_to)
+    lines = []
+    if fit.snapshots:
+        models = "the model" if fit.snapshots == 1 else f"the {fit.snapshots} models"
+        lines.append((f"{SNAPSHOTS}{os.sep}", f"{models} saved"))
+    if fit.agreement is not None and fit.trouble is None:
+        lines.append((RATES, "the log: each step's rate, planned and applied"))
+    lines.append((PICTURE, "the picture of the plan"))
+    if others:
+        names = [f"{one.folder.name}{os.sep}" for one in others]
+        name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        lines.append((name, "the same for the other fits" if others[1:] else "the other fit"))
+    width = max(len(name) for name, _ in lines)
+    for name, what in lines:
+        dialogue.say(f"  {name:<{width}}  {what}")

@@ -31,7 +31,7 @@ class Situation:
         callbacks: all callbacks of this `fit`, ours among them.
         ours: the callback that asks.
         parameters: what Keras tells callbacks of this `fit`.
-        called_by_fit: whether Keras's own `fit` of this model is what is running.
+        fit: Keras's own `fit` of this model, None if that is not what is running.
     """
 
     program: Program
@@ -39,7 +39,7 @@ class Situation:
     callbacks: tuple[Any, ...]
     ours: Any
     parameters: dict[str, Any]
-    called_by_fit: bool
+    fit: FitCall | None
 
     @property
     def optimizer(self) -> Any:
@@ -55,11 +55,15 @@ def refuse(situation: Situation) -> None:
             raise LrsError(found, situation.program.source)
 
 
-def refuse_plan(plan: Plan, model: Any) -> None:
+def refuse_plan(plan: Plan, situation: Situation) -> None:
     """Raise LrsError if this `fit` cannot follow the plan that was made for it."""
     found = [*_steps_are_known(plan), *_snapshots_are_supported(plan)]
     if not found:
-        found = [*_snapshots_are_reachable(plan, model)]
+        together = int(situation.model.steps_per_execution)
+        found = [
+            *_epoch_is_as_long_as_said(plan, situation.fit, together),
+            *_snapshots_are_reachable(plan, together),
+        ]
     if found:
         raise LrsError(found, plan.program.source)
 
@@ -91,15 +95,29 @@ def flat_callbacks(callback_list: Any) -> tuple[Any, ...]:
     return tuple(flat)
 
 
-def is_called_by_fit(model: Any) -> bool:
-    """Return whether Keras's own `fit` of `model` is on the call stack."""
+@dataclass(frozen=True, slots=True)
+class FitCall:
+    """A running `Model.fit`.
+
+    Attributes:
+        steps_per_epoch: what the caller said, None where the data's own length counts.
+    """
+
+    steps_per_epoch: int | None
+
+
+def find_fit(model: Any) -> FitCall | None:
+    """Return the running `fit` of `model`, by Keras and no other; None if there is none."""
     code = inspect.unwrap(keras.Model.fit).__code__
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code is code and frame.f_locals.get("self") is model:
-            return True
+            # Keras may lower what the caller said, so its own word counts.
+            return FitCall(
+                getattr(frame.f_locals.get("epoch_iterator"), "steps_per_epoch", None)
+            )
         frame = frame.f_back  # type: ignore[assignment]
-    return False
+    return None
 
 
 def _backend_is_tensorflow(situation: Situation) -> Iterator[Diagnostic]:
@@ -143,7 +161,7 @@ def _model_is_fit(situation: Situation) -> Iterator[Diagnostic]:
             message="the model has no optimizer",
             help='compile it first: `model.compile(optimizer="sgd", …)`',
         )
-    if not situation.called_by_fit:
+    if situation.fit is None:
         yield Diagnostic(
             code="LRS601",
             message="the callback was not called by `Model.fit`",
@@ -305,8 +323,24 @@ def _snapshots_are_supported(plan: Plan) -> Iterator[Diagnostic]:
         )
 
 
-def _snapshots_are_reachable(plan: Plan, model: Any) -> Iterator[Diagnostic]:
-    together = int(model.steps_per_execution)
+def _epoch_is_as_long_as_said(
+    plan: Plan, fit: FitCall | None, together: int
+) -> Iterator[Diagnostic]:
+    # Keras cuts an epoch between executions only; where the data goes on, it runs over.
+    steps = plan.steps_per_epoch
+    assert steps is not None
+    if fit is not None and fit.steps_per_epoch and steps % together:
+        runs = -(-steps // together) * together
+        yield Diagnostic(
+            code="LRS602",
+            message=f"`steps_per_epoch={steps}` with `steps_per_execution={together}` runs "
+            f"{runs} steps in an epoch",
+            help=f"call `fit(steps_per_epoch={runs})`, or compile with a `steps_per_execution` "
+            f"that divides {steps}",
+        )
+
+
+def _snapshots_are_reachable(plan: Plan, together: int) -> Iterator[Diagnostic]:
     steps = plan.steps_per_epoch
     assert steps is not None
     for snapshot in plan.snapshots:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +71,8 @@ class Session:
         self._folder = folder
         self._make_callback = make_callback
         self._draw = draw
-        self._agreed_plans: list[Plan] = []
+        # The plans that were agreed to, by what tells them apart, with their pictures.
+        self._agreed: dict[tuple[object, ...], Path] = {}
         # A program may train in several threads; one question at a time.
         self._lock = threading.Lock()
 
@@ -101,6 +103,10 @@ class Session:
         except LrsError as refusal:
             fit.refusal = refusal
             raise
+        except Exception as error:
+            if _is_raised_by_us(error):
+                self._course.bug = error
+            raise
         finally:
             if callback is not None and fit.agreed_to:
                 self._after_last_batch(fit, callback, ended)
@@ -128,7 +134,7 @@ class Session:
         with self._blame_on_us(), self._lock:
             fit.plan = plan
             check_horizon(terms.horizon, plan)
-            if terms.early.is_kept_by(plan) or self._was_agreed_to(plan):
+            if terms.early.is_kept_by(plan) or _key(plan) in self._agreed:
                 self._dialogue.say(f"{fit.name}: {_length(plan)}, as shown")
             else:
                 self._dialogue.say(f"{fit.name}: {_length(plan)}")
@@ -137,16 +143,8 @@ class Session:
                     self._ask()
             if terms.dry_run:
                 raise self._stop(Status.DONE, "dry run: stopped before the first batch")
-            self._agreed_plans.append(plan)
             fit.agreed_to = True
             self._write_plan(fit, plan)
-
-    def _was_agreed_to(self, plan: Plan) -> bool:
-        def horizon(plan: Plan) -> tuple[object, ...]:
-            base = plan.base if plan.program.needs_base else None
-            return plan.epochs, plan.steps_per_epoch, plan.total_steps, base
-
-        return any(horizon(plan) == horizon(other) for other in self._agreed_plans)
 
     def _ask(self) -> None:
         consequence = self._dialogue.ask().consequence()
@@ -159,7 +157,13 @@ class Session:
                 record = self._course.as_json(self._folder.path, None, None)
                 self._folder.claim(record, self._course.program.text)
             fit.folder.mkdir(exist_ok=True)
-            self._draw(plan, fit.folder / PICTURE)
+            picture = fit.folder / PICTURE
+            if _key(plan) in self._agreed:
+                # Drawing takes longer than a short `fit`, of which a search makes hundreds.
+                shutil.copyfile(self._agreed[_key(plan)], picture)
+            else:
+                self._draw(plan, picture)
+                self._agreed[_key(plan)] = picture
         except FolderError as error:
             raise self._stop(Status.REFUSED, str(error)) from None
         except OSError as error:
@@ -200,6 +204,22 @@ class Session:
         except Exception as error:
             self._course.bug = error
             raise
+
+
+def _is_raised_by_us(error: Exception) -> bool:
+    """Whether the last line that ran was ours: the program's own errors pass through us."""
+    traceback = error.__traceback__
+    assert traceback is not None
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    file = Path(traceback.tb_frame.f_code.co_filename)
+    return file.is_relative_to(Path(__file__).parents[1])
+
+
+def _key(plan: Plan) -> tuple[object, ...]:
+    """Return what, for one program, tells a plan from others."""
+    base = plan.base if plan.program.needs_base else None
+    return plan.epochs, plan.steps_per_epoch, plan.total_steps, base
 
 
 def _length(plan: Plan) -> str:

@@ -93,7 +93,7 @@ class SnapshotFolder:
             assert self.path is not None
             self._write_manifest()
             # As Keras saves, the old file and the new one stand side by side for a moment.
-            needed = 2 * sum(variable.value.numpy().nbytes for variable in _variables(model))
+            needed = 2 * _size_of(model)
             free = shutil.disk_usage(self.path).free
         except OSError as error:
             where = self.path or DEFAULT_FOLDER
@@ -209,8 +209,10 @@ def _plain(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return plain
 
 
-def _variables(model: Any) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
+def _size_of(model: Any) -> int:
+    """Return the bytes of a model's weights and its optimizer's."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return sum(math.prod(one.shape) * int(one.value.dtype.size) for one in variables)
 
 
 def _first_line(error: BaseException) -> str:

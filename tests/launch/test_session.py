@@ -19,6 +19,7 @@ from lrdsl.training.course import Course, Terms
 from lrdsl.training.dialogue import Answer
 from lrdsl.training.early import Early, Horizon
 from lrdsl.training.launch import Ending
+from lrdsl.training.report import compare
 from lrdsl.training.run_folder import RunFolder
 from lrdsl.training.session import FOLDER_VARIABLE, Session, Stop
 
@@ -197,6 +198,7 @@ def test_same_plan_is_asked_about_once_and_another_again() -> None:
     run.fit()
     run.fit(StandInPlan(epochs=5))
     assert run.listener.asked == 2
+    assert Path("out/fit-2/plan.png").read_text() == Path("out/plan.png").read_text()
 
 
 def test_fit_of_another_length_than_the_command_line_says_is_refused() -> None:
@@ -220,6 +222,7 @@ def test_later_fits_have_folders_of_their_own() -> None:
     assert second.folder == Path("out/fit-2/snapshots").absolute()
     assert run.close() == 0
     assert run.listener.good == ["plan = run at all 20 steps of 2 fits"]
+    assert run.listener.lines[-1] == "  fit-2/     the other fit"
     with Path("out/fit-2/rates.csv").open() as file:
         assert [row["fit"] for row in csv.DictReader(file)] == ["2"] * 8
 
@@ -339,6 +342,18 @@ def test_error_of_ours_is_owned_up_to(capsys: pytest.CaptureFixture[str]) -> Non
     assert run.close(status=1, error=caught.value) == 3
     assert run.listener.bad[-1] == "this is a bug in lrdsl, not in your program"
     assert "ZeroDivisionError: ours" in capsys.readouterr().err
+
+
+def test_error_of_our_callback_is_owned_up_to_as_well() -> None:
+    run = Run()
+
+    def broken() -> None:
+        with run.session.around(PLACE):
+            compare(None, [1], [1], None)  # type: ignore[arg-type]
+
+    with pytest.raises(AttributeError) as caught:
+        broken()
+    assert run.close(status=1, error=caught.value) == 3
 
 
 def test_error_of_ours_after_training_does_not_reach_the_program(

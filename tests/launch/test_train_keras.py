@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import signal
@@ -64,29 +63,53 @@ def applied(path: Path) -> np.ndarray:
         return np.array([row["applied"] for row in csv.DictReader(file)], np.float32)
 
 
-def test_one_command_trains_the_example_and_scores_its_snapshots(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
-    schedule, script = ROOT / "examples/snapshot.lrs", ROOT / "examples/digits.py"
-    done = train(tmp_path, "--out", "out", str(schedule), str(script))
-    assert done.returncode == 0, done.stderr
-    assert "plan = run at all 2,280 steps" in say(done.stderr)
-    assert "  snapshots/  the 3 models saved" in say(done.stderr)
-    scores = dict(re.findall(r"^  (\S.*?)  +([\d.]+)%$", done.stdout, flags=re.MULTILINE))
-    assert list(scores) == [
-        "model after 60 epochs",
-        "snapshot 1",
-        "snapshot 2",
-        "snapshot 3",
-        "average of the snapshots",
-    ]
-    assert all(float(score) > 95 for score in scores.values())
-    epoch = np.arange(2280) / 38
-    formula = 0.05 * (1 + np.cos(np.pi * (epoch % 20) / 20))
-    np.testing.assert_allclose(
-        applied(tmp_path / "out/rates.csv"), formula, rtol=1e-5, atol=1e-9
+def test_program_finds_its_snapshots_by_the_environment(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras, os, pathlib",
+        DATA,
+        """
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=8, epochs=6, verbose=0)
+        os.chdir("/")
+
+        import lrdsl
+        run = pathlib.Path(os.environ["LRDSL_RUN"])
+        ensemble = lrdsl.Ensemble.load(run / "snapshots")
+        print([file.name for file in ensemble.members], ensemble.predict(x, verbose=0).shape)
+        """,
     )
-    assert len(list((tmp_path / "out/snapshots").glob("*.keras"))) == 3
-    assert json.loads((tmp_path / "out/run.json").read_text())["fits"][0]["plan_is_run"]
+    write(tmp_path / "cycles.lrs", "cosine(max=0.1, cycles=3) snapshot(keep=2)\n")
+    done = train(tmp_path, "--out", "out", "cycles.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    names = ["snapshot-02-epoch-004.keras", "snapshot-03-epoch-006.keras"]
+    assert done.stdout == f"{names} (40, 1)\n"
+    assert say(done.stderr)[2:] == [
+        "plan = run at all 30 steps",
+        "the results are in out/",
+        "  snapshots/  the 2 models saved",
+        "  rates.csv   the log: each step's rate, planned and applied",
+        "  plan.png    the picture of the plan",
+    ]
+    epoch = np.arange(30) / 5
+    formula = 0.05 * (1 + np.cos(np.pi * (epoch % 2) / 2))
+    np.testing.assert_allclose(applied(tmp_path / "out/rates.csv"), formula, rtol=1e-6)
+
+
+@pytest.mark.heavy
+def test_example_runs_by_itself_too(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples/digits.py")],
+        cwd=tmp_path,
+        env={name: value for name, value in environment().items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (score,) = re.findall(r"model after 60 epochs +([\d.]+)%", done.stdout)
+    assert float(score) > 95
 
 
 def test_every_fit_of_a_tf_keras_program_follows_the_plan(tmp_path: Path) -> None:
@@ -126,8 +149,8 @@ def test_every_fit_of_a_tf_keras_program_follows_the_plan(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['0.0800', '0.0550', '0.0300', '0.0050']\n"
     assert say(done.stderr)[1:5] == [
-        "fit 1 at train.py:27: 4 epochs of 5 steps, 20 steps in all",
-        "fit 2 at train.py:29: 4 epochs of 10 steps, 40 steps in all",
+        "fit 1 at train.py:26: 4 epochs of 5 steps, 20 steps in all",
+        "fit 2 at train.py:28: 4 epochs of 10 steps, 40 steps in all",
         "fit 1: plan = run at all 20 steps",
         "fit 2: plan = run at all 20 steps that ran; stopped 20 steps before the plan's end",
     ]

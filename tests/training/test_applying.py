@@ -1,0 +1,379 @@
+"""The rate that each step really used, told by weights, against the plan's."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import lrdsl
+
+from .weights import (
+    BATCH,
+    fit,
+    make_dataset,
+    make_model,
+    make_rows,
+    summed_rates,
+    weights_of,
+)
+
+STEPS = 10
+FALLING = "linear(from=0.1, to=1e-3)"
+SETTINGS = list(itertools.product([1, 4, 32], [False, True]))
+
+
+def planned(callback: Any) -> NDArray[np.float32]:
+    return np.asarray(callback.plan.values().astype(np.float32))
+
+
+def assert_followed(model: Any, callback: Any, epochs: int = 1) -> None:
+    rates = planned(callback)
+    np.testing.assert_array_equal(weights_of(model), summed_rates(rates, epochs))
+    np.testing.assert_array_equal(callback.applied, rates)
+    np.testing.assert_array_equal(callback.applied_steps, np.arange(len(rates)))
+    assert model.optimizer.learning_rate.numpy() == rates[-1]
+
+
+def quiet_fit(model: Any, data: Any, callback: Any, **options: Any) -> Any:
+    return model.fit(data, callbacks=[callback], **{"verbose": 0, "shuffle": False, **options})
+
+
+# -- Settings of `compile` ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("together", "jit"), SETTINGS)
+def test_every_step_uses_its_rate_however_steps_are_executed(together: int, jit: bool) -> None:
+    model = make_model(37, steps_per_execution=together, jit_compile=jit)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, 37, epochs=2)
+    assert_followed(model, callback, epochs=2)
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_every_step_uses_its_rate_when_run_eagerly(together: int) -> None:
+    model = make_model(STEPS, run_eagerly=True, steps_per_execution=together)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS)
+    assert_followed(model, callback)
+
+
+@pytest.mark.parametrize(("together", "jit"), [(1, False), (32, True), (600, False)])
+def test_rates_are_exact_across_refills_of_the_table(together: int, jit: bool) -> None:
+    model = make_model(1300, steps_per_execution=together, jit_compile=jit)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, 1300)
+    assert_followed(model, callback)
+
+
+# -- The constant-then-exponential and the cyclic cosine, by their closed formulas -------------
+
+
+@pytest.mark.parametrize("by", ["", " by epoch"])
+def test_constant_then_exponential_is_its_formula_at_every_step(by: str) -> None:
+    model = make_model(5)
+    schedule = f"({'const(1e-3) until 10 then exp(0.1)'}){by}"
+    callback = lrdsl.compile(schedule)
+    fit(model, callback, 5, epochs=14)
+    time = np.arange(70) // 5 if by else np.arange(70) / 5
+    formula = np.where(time < 10, 1e-3, 1e-3 * np.exp(-0.1 * (time - 10)))
+    # One unit in float32's last place: the formula above is rounded in another order.
+    np.testing.assert_array_max_ulp(callback.applied, formula.astype(np.float32), 1)
+    assert_followed(model, callback, epochs=14)
+
+
+@pytest.mark.parametrize("by", ["", " by epoch"])
+def test_cyclic_cosine_is_its_formula_at_every_step(by: str) -> None:
+    model = make_model(5)
+    callback = lrdsl.compile(f"cosine(max=0.1, cycles=3){by}")
+    fit(model, callback, 5, epochs=12)
+    time = np.arange(60) // 5 if by else np.arange(60) / 5
+    formula = 0.05 * (1 + np.cos(np.pi * (time % 4) / 4))
+    np.testing.assert_allclose(callback.applied, formula.astype(np.float32), rtol=1e-6)
+    assert_followed(model, callback, epochs=12)
+
+
+# -- Fits --------------------------------------------------------------------------------------
+
+
+def test_model_that_was_fit_before_follows_the_schedule() -> None:
+    model = make_model(STEPS)
+    model.optimizer.learning_rate = 0.0
+    rows = make_rows(STEPS)
+    model.fit(rows, np.zeros(len(rows)), batch_size=BATCH, verbose=0)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS)
+    assert_followed(model, callback)
+
+
+def test_second_fit_with_the_same_callback_starts_afresh() -> None:
+    model = make_model(STEPS)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS, epochs=2)
+    model.set_weights([np.zeros((STEPS, 1))])
+    fit(model, callback, STEPS)
+    assert_followed(model, callback)
+
+
+def test_second_schedule_follows_the_first_on_the_same_model() -> None:
+    model = make_model(STEPS)
+    fit(model, lrdsl.compile(FALLING), STEPS)
+    model.set_weights([np.zeros((STEPS, 1))])
+    callback = lrdsl.compile("const(0.25) until 50% then 0.125")
+    fit(model, callback, STEPS)
+    assert_followed(model, callback)
+
+
+def test_initial_epoch_enters_the_plan_there() -> None:
+    model = make_model(STEPS)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS, epochs=3, initial_epoch=2)
+    np.testing.assert_array_equal(weights_of(model), -planned(callback)[20:])
+    np.testing.assert_array_equal(callback.applied, planned(callback)[20:])
+    np.testing.assert_array_equal(callback.applied_steps, np.arange(20, 30))
+
+
+# -- Data --------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("together", [1, 5])
+@pytest.mark.parametrize(
+    ("schedule", "known", "options"),
+    [
+        pytest.param(FALLING, True, {}, id="dataset of known length"),
+        pytest.param(FALLING, False, {"steps_per_epoch": STEPS}, id="steps given to fit"),
+        pytest.param(
+            f"train 2 epochs of {STEPS} steps\n{FALLING}", False, {}, id="steps in the file"
+        ),
+    ],
+)
+def test_dataset_follows_the_schedule(
+    schedule: str, known: bool, options: dict[str, Any], together: int
+) -> None:
+    model = make_model(STEPS, steps_per_execution=together)
+    callback = lrdsl.compile(schedule)
+    data = make_dataset(STEPS, known=known, last=1)
+    if "steps_per_epoch" in options:
+        data = data.repeat()  # so that only `fit` knows where an epoch ends
+    quiet_fit(model, data, callback, epochs=2, **options)
+    assert_followed(model, callback, epochs=2)
+
+
+def test_generator_follows_the_schedule() -> None:
+    def batches() -> Any:
+        while True:
+            for row in np.eye(STEPS, dtype=np.float32):
+                yield row[None], np.zeros((1, 1), np.float32)
+
+    model = make_model(STEPS)
+    callback = lrdsl.compile(FALLING)
+    quiet_fit(model, batches(), callback, epochs=2, steps_per_epoch=STEPS)
+    assert_followed(model, callback, epochs=2)
+
+
+def test_python_dataset_follows_the_schedule() -> None:
+    class Rows(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return STEPS
+
+        def __getitem__(self, index: int) -> Any:
+            return np.eye(STEPS, dtype=np.float32)[index][None], np.zeros((1, 1), np.float32)
+
+    model = make_model(STEPS)
+    callback = lrdsl.compile(FALLING)
+    quiet_fit(model, Rows(), callback, epochs=2)
+    assert_followed(model, callback, epochs=2)
+
+
+# -- Optimizers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("together", "jit"), [(1, False), (4, True)])
+def test_accumulated_update_uses_the_rate_of_its_own_batch(together: int, jit: bool) -> None:
+    optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=4)
+    model = make_model(12, optimizer, steps_per_execution=together, jit_compile=jit)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, 12)
+    rates = planned(callback)
+    quarter = np.float32(0.25)  # the mean of four gradients, of which one is 1
+    np.testing.assert_array_equal(weights_of(model), -np.repeat(rates[3::4], 4) * quarter)
+    np.testing.assert_array_equal(callback.applied, rates)
+
+
+@pytest.mark.parametrize(("together", "jit"), [(1, False), (4, True)])
+def test_loss_scaling_leaves_every_rate_exact(together: int, jit: bool) -> None:
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0))
+    model = make_model(STEPS, optimizer, steps_per_execution=together, jit_compile=jit)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS)
+    assert_followed(model, callback)
+
+
+def test_batch_skipped_by_loss_scaling_is_a_step_all_the_same() -> None:
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0))
+    model = make_model(STEPS, optimizer)
+    rows = make_rows(STEPS)
+    rows[3 * BATCH, 3] = np.inf
+    callback = lrdsl.compile(FALLING)
+    quiet_fit(model, rows, callback, y=np.zeros(len(rows)), batch_size=BATCH)
+    rates = planned(callback)
+    np.testing.assert_array_equal(callback.applied, rates)
+    np.testing.assert_array_equal(weights_of(model), np.where(np.arange(10) == 3, 0, -rates))
+
+
+class AssignBefore(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sets each step's rate from outside, which is exact with one step an execution."""
+
+    def __init__(self, rates: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.rates = iter(rates)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = next(self.rates)
+
+
+def optimizers() -> list[Any]:
+    make = keras.optimizers
+    kinds = ["Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Ftrl", "Lamb"]
+    kinds += ["Lion", "Muon", "Nadam", "RMSprop", "ScheduleFreeAdamW", "SGD"]
+    chosen = [(kind, {}) for kind in kinds if hasattr(make, kind)]
+    chosen += [
+        ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        ("AdamW", {"clipnorm": 0.1, "use_ema": True}),
+        ("Adam", {"gradient_accumulation_steps": 3, "amsgrad": True}),
+    ]
+    heavy = {"Adadelta", "Adafactor", "Adagrad", "Adamax", "Ftrl", "Lamb", "Nadam", "RMSprop"}
+    return [
+        pytest.param(
+            kind,
+            options,
+            marks=[pytest.mark.heavy] if kind in heavy else [],
+            id=" ".join([kind, *options]),
+        )
+        for kind, options in chosen
+    ]
+
+
+@pytest.mark.parametrize(("kind", "options"), optimizers())
+def test_weights_are_those_of_assigning_the_rate_before_each_step(
+    kind: str, options: dict[str, Any]
+) -> None:
+    def train(callback: Any) -> Any:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [keras.Input((8,)), keras.layers.Dense(7, "tanh"), keras.layers.Dense(1)]
+        )
+        optimizer = getattr(keras.optimizers, kind)(0.01, **options)
+        model.compile(optimizer, loss="mse", jit_compile=False)
+        rows = np.random.default_rng(1).normal(size=(36, 8)).astype(np.float32)
+        target = np.sin(rows.sum(1))
+        model.fit(
+            rows, target, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[callback]
+        )
+        return model
+
+    callback = lrdsl.compile("warmup(50%, from=1e-3) then cosine(max=0.3)")
+    ours = train(callback)
+    theirs = train(AssignBefore(planned(callback)))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
+# -- What is recorded is what happened ---------------------------------------------------------
+
+
+def test_rate_assigned_from_outside_changes_nothing() -> None:
+    model = make_model(STEPS)
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS, callbacks=[AssignBefore(np.ones(STEPS, np.float32))])
+    assert_followed(model, callback)
+
+
+def test_record_shows_a_rate_that_the_optimizer_changed_after_ours() -> None:
+    class Meddling(keras.optimizers.SGD):  # type: ignore[misc]
+        def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+            self.learning_rate.assign(0.5)
+            super().apply(grads, trainable_variables)
+
+    model = make_model(STEPS, Meddling(1.0))
+    callback = lrdsl.compile(FALLING)
+    fit(model, callback, STEPS)
+    np.testing.assert_array_equal(weights_of(model), np.full(STEPS, -0.5))
+    np.testing.assert_array_equal(callback.applied, np.full(STEPS, 0.5))
+
+
+def test_record_shows_a_rate_that_was_given_to_the_update_alone() -> None:
+    class Meddling(keras.optimizers.SGD):  # type: ignore[misc]
+        def _backend_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
+            super()._backend_update_step(grads, variables, keras.ops.multiply(learning_rate, 2))
+
+    model = make_model(STEPS, Meddling(1.0))
+    callback = lrdsl.compile("const(0.25)")
+    fit(model, callback, STEPS)
+    np.testing.assert_array_equal(weights_of(model), np.full(STEPS, -0.5))
+    np.testing.assert_array_equal(callback.applied, np.full(STEPS, 0.5))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
+    class Tamper(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if batch == 6:
+                table = self.model.optimizer.apply.__self__._table
+                table.assign(np.where(np.arange(table.shape[0]) == 7, 9.0, table.numpy()))
+
+    model = make_model(STEPS, jit_compile=jit)
+    callback = lrdsl.compile("const(0.25)")
+    fit(model, callback, STEPS, callbacks=[Tamper()])
+    used = np.where(np.arange(STEPS) == 7, 9.0, 0.25).astype(np.float32)
+    np.testing.assert_array_equal(weights_of(model), -used)
+    np.testing.assert_array_equal(callback.applied, used)
+
+
+# -- The sweep ---------------------------------------------------------------------------------
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize(("together", "jit"), SETTINGS)
+@pytest.mark.parametrize("data", ["arrays", "dataset", "unknown", "partial"])
+@pytest.mark.parametrize("fit_number", [1, 2])
+@pytest.mark.parametrize("kind", ["plain", "scaled", "eager"])
+def test_every_combination_is_exact(
+    together: int, jit: bool, data: str, fit_number: int, kind: str
+) -> None:
+    if kind == "eager" and jit:
+        pytest.skip("Keras does not compile what it runs eagerly")
+    steps = 50
+    optimizer = keras.optimizers.SGD(1.0)
+    if kind == "scaled":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = make_model(
+        steps,
+        optimizer,
+        steps_per_execution=together,
+        jit_compile=jit,
+        run_eagerly=kind == "eager",
+    )
+    rows = {
+        "arrays": lambda: make_dataset(steps),
+        "dataset": lambda: make_dataset(steps),
+        "unknown": lambda: make_dataset(steps, known=False),
+        "partial": lambda: make_dataset(steps, last=1),
+    }
+    line = f"train 3 epochs of {steps} steps\n" if data == "unknown" else ""
+    callback = lrdsl.compile(line + "warmup(1) then cosine(max=0.3)")
+    for _ in range(fit_number):
+        model.set_weights([np.zeros((steps, 1))])
+        if data == "arrays":
+            fit(model, callback, steps, epochs=3)
+        else:
+            quiet_fit(model, rows[data](), callback, epochs=3)
+    assert_followed(model, callback, epochs=3)

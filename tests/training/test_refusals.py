@@ -1,0 +1,493 @@
+"""Every reason why `fit` is refused: its words, and that nothing was touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import lrdsl
+
+from .weights import BATCH, fit, make_dataset, make_model, make_rows, weights_of
+
+STEPS = 6
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a refusal says."""
+
+    code: str
+    message: str
+    help: str
+
+
+def refusal(run: Callable[[], Any], model: Any = None) -> Refused:
+    """Return what `run` is refused with, having seen that it changed no weight or shadow."""
+    with pytest.raises(lrdsl.LrsError) as caught:
+        run()
+    (found,) = caught.value.diagnostics
+    assert found.message in str(caught.value)
+    if model is not None:
+        assert not weights_of(model).any()
+        assert keras.ops.convert_to_numpy(model.optimizer.iterations) == 0
+        for holder in (model, model.optimizer):
+            assert not {"apply", "update_step", "make_train_function"} & set(vars(holder))
+    return Refused(found.code, found.message, found.help or "")
+
+
+def refused_fit(model: Any, schedule: str = "const(0.1)", **options: Any) -> Refused:
+    return refusal(lambda: fit(model, lrdsl.compile(schedule), STEPS, **options), model)
+
+
+def assert_says(refused: Refused, message: str, repair: str, code: str = "LRS601") -> None:
+    assert refused.code == code
+    assert refused.message == message
+    assert repair in refused.help
+
+
+# -- The program -------------------------------------------------------------------------------
+
+
+def test_schedule_that_reacts_to_metrics() -> None:
+    text = "const(1e-3) until val_loss < 0.05 then exp(0.1)"
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(make_model(STEPS), lrdsl.compile(text), STEPS)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("LRS601", "the schedule reacts to metrics")
+    assert found.primary is not None
+    assert caught.value.source.slice(found.primary.span).startswith("val_loss")
+    assert "applies schedules of time only" in (found.help or "")
+
+
+def test_targets_other_than_the_rate() -> None:
+    assert_says(
+        refused_fit(make_model(STEPS), "lr = 0.1\nmomentum = 0.9\nweight_decay = lr / 2"),
+        "the schedule sets `momentum`, `weight_decay`",
+        "until now lrdsl applies only `lr`",
+    )
+
+
+def test_train_line_that_contradicts_fit() -> None:
+    refused = refused_fit(make_model(STEPS), f"train 3 epochs of {STEPS} steps\nconst(1)")
+    assert refused.code == "LRS309"
+    refused = refused_fit(make_model(STEPS), "train 1 epochs of 7 steps\nconst(1)")
+    assert refused.code == "LRS309"
+
+
+# -- The backend, the model, the call ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backend(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    assert_says(
+        refused_fit(make_model(STEPS)),
+        f"Keras runs on the `{backend}` backend",
+        "set KERAS_BACKEND=tensorflow before Keras is imported",
+    )
+
+
+def test_hooks_that_are_not_called_by_fit() -> None:
+    model = make_model(STEPS)
+    callback = lrdsl.compile("const(0.1)")
+    callbacks = keras.callbacks.CallbackList([callback], model=model, epochs=1, steps=STEPS)
+    for begin in (callbacks.on_train_begin, callback.on_train_begin):
+        assert_says(
+            refusal(begin, model),
+            "the callback was not called by `Model.fit`",
+            "assign `plan.values(step)` to `optimizer.learning_rate` before each step",
+        )
+
+
+def test_model_without_an_optimizer() -> None:
+    model = make_model(STEPS)
+    model.compile(optimizer=None)
+    with pytest.raises(lrdsl.LrsError, match="the model has no optimizer"):
+        fit(model, lrdsl.compile("const(0.1)"), STEPS)
+
+
+def test_callback_list_that_hears_of_no_epochs() -> None:
+    model = make_model(STEPS)
+    callbacks = keras.callbacks.CallbackList([lrdsl.compile("const(0.1)")], model=model)
+    rows = make_rows(STEPS)
+    assert_says(
+        refusal(
+            lambda: model.fit(rows, np.zeros(len(rows)), callbacks=callbacks, verbose=0), model
+        ),
+        "`fit` was given a `CallbackList`, and tells it no epochs and steps",
+        "pass the callbacks as a list",
+    )
+
+
+def test_train_function_of_the_models_own() -> None:
+    class Own(keras.Model):  # type: ignore[misc]
+        def make_train_function(self, force: bool = False) -> Any:
+            return super().make_train_function(force)
+
+    assert_says(
+        refused_fit(make_model(STEPS, model_class=Own)),
+        "`Own` has a `make_train_function` of its own",
+        "override `train_step` instead",
+    )
+
+
+@pytest.mark.parametrize("kind", ["MirroredStrategy", "OneDeviceStrategy"])
+def test_distributed_model(kind: str) -> None:
+    strategy = getattr(tf.distribute, kind)(
+        ["/cpu:0"] if kind == "MirroredStrategy" else "/cpu:0"
+    )
+    with strategy.scope():
+        model = make_model(STEPS)
+    assert_says(
+        refused_fit(model),
+        f"the model is distributed by `{kind}`",
+        "make and fit the model outside of the strategy's scope",
+    )
+
+
+# -- The optimizer and its rate ----------------------------------------------------------------
+
+
+def test_several_optimizers_in_one() -> None:
+    multiple = keras.optimizers.MultiOptimizer
+    parts = keras.optimizers.OptimizerMap(keras.optimizers.SGD(1.0))
+    model = make_model(STEPS, multiple(parts))
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(model, lrdsl.compile("const(0.1)"), STEPS)
+    (found,) = caught.value.diagnostics
+    assert "is a `MultiOptimizer`, which has a rate for each part" in found.message
+    assert "compile the model with one optimizer" in (found.help or "")
+
+
+def test_second_optimizer_in_the_model() -> None:
+    model = make_model(STEPS)
+    model.critic_optimizer = keras.optimizers.SGD(0.1)
+    assert_says(
+        refused_fit(model),
+        "the model holds another optimizer besides its own: `critic_optimizer`",
+        "until now lrdsl applies one rate to one optimizer",
+    )
+
+
+def test_keras_schedule_in_the_optimizer() -> None:
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    model = make_model(STEPS, keras.optimizers.Adam(rate))
+    assert_says(
+        refused_fit(model),
+        "the optimizer's rate is a `CosineDecay` already",
+        "make it with a number, `Adam(learning_rate=0.01)`: the schedule replaces it",
+    )
+
+
+def test_function_as_rate() -> None:
+    model = make_model(STEPS, keras.optimizers.SGD(lambda: 0.1))
+    assert_says(
+        refused_fit(model),
+        "the optimizer's rate is a function",
+        "make it with a number, `SGD(learning_rate=0.01)`",
+    )
+
+
+def test_schedule_within_a_loss_scale_optimizer() -> None:
+    inner = keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5))
+    model = make_model(STEPS, keras.optimizers.LossScaleOptimizer(inner))
+    assert "is a `ExponentialDecay` already" in refused_fit(model).message
+
+
+def test_rate_of_half_precision() -> None:
+    keras.config.set_floatx("float16")
+    try:
+        optimizer = keras.optimizers.SGD(1.0)
+    finally:
+        keras.config.set_floatx("float32")
+    assert_says(
+        refused_fit(make_model(STEPS, optimizer)),
+        "the optimizer's rate is a float16, and float32 is needed",
+        'leave `keras.config.set_floatx("float32")` in force',
+    )
+
+
+# -- One owner ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),
+        lambda: keras.callbacks.ReduceLROnPlateau(),
+    ],
+    ids=["LearningRateScheduler", "ReduceLROnPlateau"],
+)
+def test_callback_that_sets_the_rate_too(make: Any) -> None:
+    rival = make()
+    name = type(rival).__name__
+    assert_says(
+        refused_fit(make_model(STEPS), callbacks=[rival]),
+        f"`{name}` would set the rate too",
+        f"take `{name}` out of `callbacks`",
+    )
+
+
+def test_rival_hidden_in_a_nested_list_of_callbacks() -> None:
+    rival = keras.callbacks.ReduceLROnPlateau()
+    nested = keras.callbacks.CallbackList([rival])
+    refused = refused_fit(make_model(STEPS), callbacks=[nested])
+    assert refused.message == "`ReduceLROnPlateau` would set the rate too"
+
+
+def test_second_schedule() -> None:
+    assert_says(
+        refused_fit(make_model(STEPS), callbacks=[lrdsl.compile("const(0.2)")]),
+        "two schedules would set the rate",
+        "pass one schedule to `fit`",
+    )
+
+
+def test_same_schedule_twice() -> None:
+    model, callback = make_model(STEPS), lrdsl.compile("const(0.1)")
+    assert_says(
+        refusal(lambda: fit(model, callback, STEPS, callbacks=[callback]), model),
+        "the schedule stands twice in `callbacks`",
+        "pass it once",
+    )
+
+
+def test_all_rivals_are_named_at_once() -> None:
+    rivals = [keras.callbacks.ReduceLROnPlateau(), lrdsl.compile("const(0.2)")]
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(make_model(STEPS), lrdsl.compile("const(0.1)"), STEPS, callbacks=rivals)
+    assert len(caught.value.diagnostics) == 2
+
+
+# -- The train step ----------------------------------------------------------------------------
+
+
+class Twice(keras.Model):  # type: ignore[misc]
+    def train_step(self, data: Any) -> Any:
+        super().train_step(data)
+        return super().train_step(data)
+
+
+class Never(keras.Model):  # type: ignore[misc]
+    def train_step(self, data: Any) -> Any:
+        self.trainable_variables[0].assign_add(keras.ops.ones((STEPS, 1)))
+        return {"loss": 0.0}
+
+
+class Looped(keras.Model):  # type: ignore[misc]
+    def train_step(self, data: Any) -> Any:
+        def body(turn: Any) -> Any:
+            ones = [v * 0 + 1 for v in self.trainable_variables]
+            self.optimizer.apply(ones, self.trainable_variables)
+            return [turn + 1]
+
+        tf.while_loop(lambda turn: turn < 3, body, [0])
+        return {"loss": 0.0}
+
+
+class Decorated(keras.Model):  # type: ignore[misc]
+    @tf.function  # type: ignore[untyped-decorator]
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("model_class", "message"),
+    [
+        (Twice, "the train step calls `optimizer.apply` more than once for a batch"),
+        (Never, "the train step does not call `optimizer.apply`"),
+        (Looped, None),
+    ],
+)
+def test_train_step_that_does_not_apply_once(
+    model_class: Any, message: str | None, eager: bool
+) -> None:
+    model = make_model(STEPS, model_class=model_class, run_eagerly=eager)
+    if message is None:
+        within = (
+            "the train step calls `optimizer.apply` within a loop, a condition or a "
+            "`tf.function` of its own"
+        )
+        more = "the train step calls `optimizer.apply` more than once for a batch"
+        message = more if eager else within
+    assert_says(
+        refused_fit(model),
+        message,
+        "let `train_step` call `self.optimizer.apply` once for each batch",
+    )
+
+
+def test_train_step_in_a_function_of_its_own() -> None:
+    refused = refused_fit(make_model(STEPS, model_class=Decorated))
+    assert "a `tf.function` of its own" in refused.message
+    assert "do not decorate it" in refused.help
+
+
+def test_model_without_trainable_weights() -> None:
+    model = make_model(STEPS)
+    model.trainable = False
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        refused = refused_fit_frozen(model)
+    assert refused.message == "the train step does not call `optimizer.apply`"
+    assert "the model have trainable weights" in refused.help
+
+
+def refused_fit_frozen(model: Any) -> Refused:
+    return refusal(lambda: fit(model, lrdsl.compile("const(0.1)"), STEPS))
+
+
+def test_train_step_that_applies_once_is_followed() -> None:
+    class Own(keras.Model):  # type: ignore[misc]
+        def train_step(self, data: Any) -> Any:
+            rows, _ = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(self(rows, training=True))
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
+            return {"loss": loss}
+
+    model = make_model(STEPS, model_class=Own)
+    callback = lrdsl.compile("linear(from=0.1, to=1e-3)")
+    fit(model, callback, STEPS)
+    rates = callback.plan.values().astype(np.float32)
+    np.testing.assert_array_equal(weights_of(model), -rates)
+    np.testing.assert_array_equal(callback.applied, rates)
+
+
+def test_fit_of_the_models_own_that_trains_without_us() -> None:
+    class Own(keras.Model):  # type: ignore[misc]
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            callbacks = keras.callbacks.CallbackList(
+                kwargs["callbacks"], model=self, epochs=1, steps=STEPS
+            )
+            callbacks.on_train_begin()
+
+    assert_says(
+        refused_fit(make_model(STEPS, model_class=Own)),
+        "the callback was not called by `Model.fit`",
+        "pass it to `model.fit(…, callbacks=[…])`",
+    )
+
+
+# -- How many steps ----------------------------------------------------------------------------
+
+
+def test_steps_of_an_epoch_that_nobody_knows() -> None:
+    model = make_model(STEPS)
+    data = make_dataset(STEPS, known=False)
+    for schedule, repair in (
+        ("const(0.1)", "add `train 2 epochs of 100 steps` with the true number"),
+        ("train 2 epochs\nconst(0.1)", "write `train 2 epochs of 100 steps` with the true"),
+    ):
+        callback = lrdsl.compile(schedule)
+        train = partial(model.fit, data, epochs=2, callbacks=[callback], verbose=0)
+        refused = refusal(train, model)
+        assert_says(refused, "`fit` does not know how many steps an epoch has", repair)
+        assert "or call `fit(steps_per_epoch=…)`" in refused.help
+
+
+def test_steps_per_epoch_that_executions_run_over() -> None:
+    model = make_model(STEPS, steps_per_execution=4)
+    data = make_dataset(STEPS).repeat()
+    callback = lrdsl.compile("const(0.1)")
+    assert_says(
+        refusal(
+            lambda: model.fit(data, steps_per_epoch=6, callbacks=[callback], verbose=0), model
+        ),
+        "`steps_per_epoch=6` with `steps_per_execution=4` runs 8 steps in an epoch",
+        "call `fit(steps_per_epoch=8)`, or compile with a `steps_per_execution` that divides 6",
+        code="LRS602",
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("together", [1, 4])
+@pytest.mark.parametrize(("real", "planned"), [(10, 12), (10, 11), (10, 9), (10, 4)])
+def test_epoch_of_another_length_than_planned(real: int, planned: int, together: int) -> None:
+    model = make_model(real, steps_per_execution=together)
+    callback = lrdsl.compile(f"train 1 epochs of {planned} steps\nlinear(from=1, to=0.5)")
+    data = make_dataset(real, known=False)
+    with pytest.raises(lrdsl.LrsError) as caught:
+        model.fit(data, callbacks=[callback], verbose=0, shuffle=False)
+    (found,) = caught.value.diagnostics
+    count = str(real) if real < planned else f"more than {planned}"
+    assert found.code == "LRS602"
+    assert found.message == f"epoch 0 had {count} steps, and {planned} are planned"
+    assert "say how many steps an epoch really has" in (found.help or "")
+    # No step trained with a rate that the plan does not have.
+    trained = min(real, planned)
+    rates = callback.plan.values(range(trained)).astype(np.float32)
+    expected = np.concatenate([-rates, np.zeros(real - trained, np.float32)])
+    np.testing.assert_array_equal(weights_of(model), expected)
+    np.testing.assert_array_equal(callback.applied, rates)
+    assert "apply" not in vars(model.optimizer)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_data_that_runs_out_before_the_steps_given_to_fit() -> None:
+    model = make_model(STEPS)
+    data = make_dataset(STEPS)
+    with pytest.raises(lrdsl.LrsError) as caught:
+        model.fit(
+            data,
+            steps_per_epoch=4,
+            epochs=2,
+            callbacks=[lrdsl.compile("const(0.1)")],
+            verbose=0,
+            shuffle=False,
+        )
+    (found,) = caught.value.diagnostics
+    assert found.message == "epoch 1 had 2 steps, and 4 are planned"
+    assert "with data that does not run out (`.repeat()`)" in (found.help or "")
+
+
+# -- Snapshots ---------------------------------------------------------------------------------
+
+
+def test_snapshot_that_executions_run_over() -> None:
+    model = make_model(8, steps_per_execution=4)
+    schedule = "linear(from=1, to=0) for 3 steps repeat snapshot"
+    assert_says(
+        refusal(lambda: fit(model, lrdsl.compile(schedule), 8), model),
+        "a snapshot is due after 3 steps of an epoch, and `steps_per_execution=4` runs 4 "
+        "steps at once",
+        "compile with a `steps_per_execution` that divides 3, such as 1, or end the cycle "
+        "with an epoch",
+    )
+
+
+def test_snapshots_chosen_by_a_metric() -> None:
+    schedule = "cosine(max=0.1) for 1 repeat snapshot(best=1, monitor=val_loss)"
+    assert_says(
+        refused_fit(make_model(STEPS), schedule),
+        "`snapshot(best=…)` chooses models by a metric, which is not done yet",
+        "write `snapshot(keep=3)`",
+    )
+
+
+def test_refusal_names_the_schedules_file(tmp_path: Any) -> None:
+    path = tmp_path / "mine.lrs"
+    path.write_text("const(0.1)")
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(
+            make_model(STEPS),
+            lrdsl.compile(path),
+            STEPS,
+            callbacks=[keras.callbacks.ReduceLROnPlateau()],
+        )
+    assert "mine.lrs" in str(caught.value)
+
+
+def test_batches_are_what_a_step_is() -> None:
+    # Pins the meaning of a step that all of the above builds on.
+    callback = lrdsl.compile("const(0.1)")
+    fit(make_model(STEPS), callback, STEPS, epochs=2)
+    assert callback.plan.total_steps == 2 * len(make_rows(STEPS)) // BATCH
