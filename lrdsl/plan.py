@@ -400,7 +400,9 @@ def _verify(
                 part.span,
                 f"comes to {fault.value:.6g} there"
                 + (", beyond float32" if np.isfinite(fault.value) else ""),
-                help="check the formula there, or bound it: `min(…, 1)`",
+                help="check the formula there: 0 / 0, or a root of what is below zero?"
+                if np.isnan(fault.value)
+                else "check the formula there, or bound it: `min(…, 1)`",
             )
 
 

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "command", ["mypy", "ruff check", "ruff format --check"], ids=["typed", "linted", "formatted"]
+    "command",
+    ["mypy", "ruff check", "ruff format --check"],
+    ids=["typed", "linted", "formatted"],
 )
 def test_code_is(command: str) -> None:
     done = subprocess.run(

@@ -228,7 +228,9 @@ class _Declarations:
                     "named again",
                     help="give one of them another name",
                 )
-            elif name in KEYWORDS or name in _VALUE_WORDS:
+            elif name in KEYWORDS:
+                self._keyword(name, span)
+            elif name in _VALUE_WORDS:
                 self._reserved(name, span)
             seen.add(name)
         index = len(self._declared)
@@ -249,13 +251,7 @@ class _Declarations:
 
     def _may_define(self, name: str, span: Span, kind: str) -> bool:
         if name in KEYWORDS:
-            self._problems.add(
-                "LRS108",
-                f"`{name}` is a keyword and cannot be a name",
-                span,
-                "a keyword",
-                help=f"choose another name, such as `{name}_`",
-            )
+            self._keyword(name, span)
             return False
         if name in self._spans:
             self._problems.add(
@@ -282,6 +278,15 @@ class _Declarations:
             self._reserved(name, span)
             return False
         return True
+
+    def _keyword(self, name: str, span: Span) -> None:
+        self._problems.add(
+            "LRS108",
+            f"`{name}` is a keyword and cannot be a name",
+            span,
+            "a keyword",
+            help=f"choose another name, such as `{name}_`",
+        )
 
     def _reserved(self, name: str, span: Span) -> None:
         self._problems.add(
@@ -341,10 +346,11 @@ class _Declarations:
         if amount.value.denominator == 1 and amount.value > 0:
             return True
         nearest = max(1, round(amount.value))
+        unit = amount.unit.removesuffix("s") if nearest == 1 else amount.unit
         self._train_problem(
             amount,
             "must be whole and above zero",
-            f"write `{nearest} {amount.unit}`",
+            f"write `{nearest} {unit}`",
         )
         return False
 

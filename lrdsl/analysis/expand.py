@@ -411,6 +411,11 @@ class Expander:
                 help=f"write `{metric} < 0.3` or `stalled({metric}, patience=5)`",
             )
             return core.Time(Fraction(1), "epochs", self._span(node, scope))
+        named = isinstance(inner, nodes.Name) and inner.id not in scope.arguments
+        if metric is not None and named:
+            where = self._span(node, scope)
+            explain_unknown_name(metric, scope, where, self._problems, in_condition=True)
+            return core.Time(Fraction(1), "epochs", where)
         return self._time(node, scope, "until")
 
     # -- curves and functions -----------------------------------------------------------
@@ -642,6 +647,7 @@ class Expander:
         for operand in operands:
             if core.is_condition(operand):
                 self._condition_misplaced(operand)
+        wrong: list[core.Core] = []
         if times and function not in ("+", "negative"):
             # A multiple of one time is a time; anything else of times is not.
             divisors = [
@@ -654,7 +660,9 @@ class Expander:
             for operand in wrong:
                 self._time_misplaced(operand)
         varying = any(map(core.varies, operands))
-        return core.Apply(function, tuple(operands), bool(times), varying, span)
+        # What was reported counts as a value, so that it is reported once.
+        is_time = bool(times) and not wrong
+        return core.Apply(function, tuple(operands), is_time, varying, span)
 
 
 def _terms(node: core.Core) -> dict[str, Constant] | None:

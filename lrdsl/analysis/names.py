@@ -19,8 +19,10 @@ from lrdsl.vocabulary import (
 _LISTED = 8
 
 
-def explain_unknown_name(name: str, scope: Scope, span: Span, problems: Problems) -> None:
-    """Report a name that stands for no value."""
+def explain_unknown_name(
+    name: str, scope: Scope, span: Span, problems: Problems, *, in_condition: bool = False
+) -> None:
+    """Report a name that stands for no value; in a condition it may be meant as a metric."""
     declared = scope.find(name)
     if name in CURVES or isinstance(declared, Function):
         kind = "curve" if name in CURVES else "function"
@@ -60,6 +62,8 @@ def explain_unknown_name(name: str, scope: Scope, span: Span, problems: Problems
         meant = None if meant is None else f"{meant}(…)"
     if meant is not None:
         repair = f"did you mean `{meant}`?"
+    elif in_condition:
+        repair = f"compare a metric: `{name} < 0.3`; or define a time above: `let {name} = 10`"
     elif 0 < len(own) <= _LISTED:
         repair = "names defined here are " + ", ".join(f"`{n}`" for n in own)
     else:

@@ -559,25 +559,33 @@ class Binder:
             again = self._apply("*", [Const(scale), start]) if scale != 1 else start
             if turns.count is None:
                 return again
-            own = entry()
-            if frame.next is None or not isinstance(own, Const):
-                self._problems.add(
-                    "LRS406",
-                    "`next` is used where nothing follows the last turn"
-                    if frame.next is None
-                    else "`next` after the last turn depends on the turn",
-                    span,
-                    "the last turn has no next",
-                    help="write `then` and a segment after it, or say the end: `linear(to=0)`",
-                )
+            if frame.next is None:
+                self._no_next(span, "`next` is used where nothing follows the last turn")
                 return _NOTHING
-            last = _outside(frame.next(lambda: own))
+
+            def last_entry() -> Formula:
+                own = entry()
+                if isinstance(own, Const):
+                    return own
+                self._no_next(span, "`next` after the last turn depends on the turn")
+                return _NOTHING
+
+            last = _outside(frame.next(last_entry))
             if scale != 1:
                 height = apply_constant("^", [scale, Fraction(turns.count - 1)])
                 last = self._apply("/", [last, Const(height)])
             return LastTurn(turns.count, last, again)
 
         return following
+
+    def _no_next(self, span: Span, message: str) -> None:
+        self._problems.add(
+            "LRS406",
+            message,
+            span,
+            "the last turn has no next",
+            help="write `then` and a segment after it, or say the end: `linear(to=0)`",
+        )
 
 
 def _tick(at: Fraction) -> Exact:

@@ -284,7 +284,7 @@ def _curve(curve: Curve, at: Context) -> Floats:
         return uniform(int(seed.value), index.key)
     given = curve.parameters
     if curve.kind == "cosine":
-        *given, cycles = given
+        given, cycles = given[:-1], given[-1]
         assert isinstance(cycles, Const)
         if cycles.value != 1:
             turns = clock * Fraction(cycles.value)

@@ -655,8 +655,7 @@ class Layout:
 
         Takes what `turn_ends` takes.
         """
-        nothing = not isinstance(length, Fraction) or seen[0] >= seen[1]
-        if nothing or not _has_snapshot(node):
+        if not isinstance(length, Fraction) or seen[0] >= seen[1] or not _has_snapshot(node):
             return
         match node:
             case core.Snapshot(operand=operand):

@@ -124,6 +124,8 @@ def explain(error: UnexpectedInput, source: SourceText) -> Diagnostic:
 
 
 def _expected(accepts: frozenset[str]) -> str:
+    if accepts == {"CALL"}:  # after `def`
+        return "a function's name and `(`"
     names = [human for terminal, human in _HUMAN.items() if terminal in accepts]
     if "CALL" in accepts:  # "a value" covers what a value begins with
         names = [n for n in names if n not in ("a name", "`(`", "a number")]
@@ -179,6 +181,8 @@ def _malformed_number(text: str, span: Span) -> Diagnostic:
     split = _NUMBER_THEN_WORD.fullmatch(text)
     if not text.isascii():
         label, repair = "digits are 0 to 9", "write the number in ASCII digits"
+    elif split and split[2] in ("e", "E"):
+        label, repair = "the exponent is missing", f"write `{split[1]}e-3`"
     elif split and not split[2].startswith("_"):
         label = "a number ends where a word begins"
         repair = f"put a space between: `{split[1]} {split[2]}`"
@@ -314,11 +318,14 @@ def _missing_then(
 ) -> Diagnostic | None:
     if kind not in _STARTS_VALUE or "THEN" not in accepts:
         return None
+    repair = f"write `then {source.slice(span)[:30]}…`"
+    if source.text[max(span.start - 2, 0) : span.start].rstrip().endswith("%"):
+        repair = _FOREIGN["%"]
     return Diagnostic(
         code="LRS103",
         message="two segments follow each other without `then`",
         primary=Label(span, "the next segment begins here"),
-        help=f"write `then {source.slice(span)}…`" if kind != "LPAR" else "write `then (…`",
+        help=repair,
     )
 
 
@@ -339,8 +346,10 @@ def _generic(text: str, kind: str, span: Span, accepts: frozenset[str]) -> Diagn
         label = "only names are given values"
     elif kind == "SLASH" and "CALL" in accepts:
         repair = "a comment begins with `#`"
-    elif shown in KEYWORDS and "NAME" in accepts:
+    elif shown in KEYWORDS and accepts & {"NAME", "CALL"}:
         label = "a keyword is never a name"
+    elif kind == "KEY" and accepts == {"CALL"}:
+        label, repair = "a function has parentheses", f"write `def {shown}() = …`"
     elif kind == "CALL" and "NAME" in accepts and "KEY" in accepts and "CALL" not in accepts:
         label = "a parameter is a name"
     return Diagnostic(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ to be measured, and enough that filling the table again does not either.  (Writi
 in place, `tape[i].assign`, ended in segmentation faults under XLA with TensorFlow 2.21.)"""
 
 
+_LEFT: WeakKeyDictionary[Any, np.float32] = WeakKeyDictionary()
+"""The rate that each optimizer was left with."""
+
+
 def rate_owner(optimizer: Any) -> Any:
     """Return the optimizer that holds the rate: the inner one of a LossScaleOptimizer."""
     return getattr(optimizer, "inner_optimizer", optimizer)
@@ -36,6 +41,15 @@ def rate_owner(optimizer: Any) -> Any:
 def rate_variable(optimizer: Any) -> Any:
     """Return where the optimizer keeps its rate: a variable, a schedule or a function."""
     return getattr(rate_owner(optimizer), "_learning_rate", None)
+
+
+def rate_left_in(model: Any) -> np.float32 | None:
+    """Return the last rate that we had the model's optimizer use, None if there is none."""
+    shadow = vars(model).get("make_train_function")
+    feed = getattr(shadow, "__self__", None)
+    if isinstance(feed, RateFeed):  # of a `fit` that broke off
+        return feed.last_used()
+    return _LEFT.get(model.optimizer)
 
 
 class RateFeed:
@@ -76,13 +90,6 @@ class RateFeed:
 
     # -- Attaching ---------------------------------------------------------------------
 
-    @staticmethod
-    def of(model: Any) -> RateFeed | None:
-        """Return the feed that is attached to `model`, if one is."""
-        shadow = vars(model).get("make_train_function")
-        owner = getattr(shadow, "__self__", None)
-        return owner if isinstance(owner, RateFeed) else None
-
     def attach(self) -> None:
         """Take over the optimizer's rate and have the train step traced anew."""
         other = getattr(vars(self._optimizer).get("apply"), "__self__", None)
@@ -107,6 +114,8 @@ class RateFeed:
         if not self._attached:
             return
         self._note_last_used()
+        if self._last_used is not None:
+            _LEFT[self._optimizer] = self._last_used
         self._attached = False
         for holder, name, former in reversed(self._shadows):
             if getattr(vars(holder).get(name), "__self__", None) is not self:
@@ -216,13 +225,15 @@ class RateFeed:
                 "let `train_step` call `self.optimizer.apply` once for each batch, outside "
                 "of loops and conditions, and do not decorate it",
             )
-        # What we do waits for the gradients.  Where a dataset is at its end the step is run
-        # once more, fails for want of data, and would else have counted by then.
-        with tf.control_dependencies(_tensors(grads)):
-            tape = self._tape.read_value()
-            count = tape[0]
-            index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
-            self._rate.assign(tf.gather(self._table, index))
+        tape = self._tape.read_value()
+        count = tape[0]
+        index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
+        rate = tf.gather(self._table, index)
+        # What we write waits for the gradients.  Where a dataset is at its end the step is
+        # run once more, fails for want of data, and would else have counted by then.
+        gradients = _tensors(grads)
+        with tf.control_dependencies(gradients):
+            self._rate.assign(rate)
         self._used = None
         result = self._apply(grads, *args, **kwargs)
         if self._used is not None and self._used[0] is self._place:
@@ -233,7 +244,8 @@ class RateFeed:
             used = tf.convert_to_tensor(self._rate)
         slots = tf.range(self.size + 1)
         tape = tf.where(slots == index + 1, tf.cast(used, tf.float32), tape)
-        self._tape.assign(tf.where(slots == 0, count + 1.0, tape))
+        with tf.control_dependencies(gradients):
+            self._tape.assign(tf.where(slots == 0, count + 1.0, tape))
         return result
 
     def _shadow_update_step(

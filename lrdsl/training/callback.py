@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.program import LetValue, Program, load, loads
-from lrdsl.training.applying import RateFeed, rate_variable
+from lrdsl.training.applying import RateFeed, rate_left_in, rate_variable
 from lrdsl.training.refusals import (
     Situation,
     find_callback_list,
@@ -35,8 +35,8 @@ def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
         model.fit(x, y, epochs=60, callbacks=[lrdsl.compile("snapshot.lrs", peak=0.05)])
 
     Args:
-        path_or_text: a path, or a schedule's text.  A `str` is a path if it ends in `.lrs`,
-            as no schedule does.
+        path_or_text: a path, or a schedule's text.  A `str` is a path if it is one line
+            that ends in `.lrs`; a file of another name is given as a `Path`.
         **lets: values for the schedule's `let`s, as for `lrdsl.load`.
 
     Returns:
@@ -47,7 +47,9 @@ def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
         LrsError: the text has problems, all of them listed.
         OSError: the file cannot be read.
     """
-    if isinstance(path_or_text, Path) or path_or_text.endswith(".lrs"):
+    if isinstance(path_or_text, Path) or (
+        path_or_text.endswith(".lrs") and "\n" not in path_or_text
+    ):
         return ScheduleCallback(load(path_or_text, **lets))
     return ScheduleCallback(loads(path_or_text, **lets))
 
@@ -157,10 +159,12 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             None if callback_list is None else find_fit(self.model),
         )
         refuse(situation)
+        if self.params["epochs"] < 1:  # nothing to plan, and nothing will run
+            return
         base = self._found_base if self._base is None else self._base
         plan = self.program.plan(
             epochs=self.params["epochs"],
-            steps_per_epoch=self.params.get("steps"),
+            steps_per_epoch=self.params.get("steps") or None,
             base=base,
         )
         refuse_plan(plan, situation)
@@ -177,7 +181,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._raise(folder.open(self.model))
         assert base is not None, "the rate was found to be a number"
         self._run = _Run(self, plan, folder, callback_list)
-        _OWN_RATES[self.model.optimizer] = (self._found_base, None)
+        _OWN_RATES[self.model.optimizer] = self._found_base
         self._run.begin()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -290,10 +294,6 @@ class _Run:
     def end(self) -> None:
         vars(self._list).pop("on_epoch_end", None)
         self._feed.detach()
-        rate = self._feed.last_used()
-        base, _ = _OWN_RATES.get(self._model.optimizer, (None, None))
-        if rate is not None:
-            _OWN_RATES[self._model.optimizer] = (base, float(rate))
 
     def applied(self) -> list[tuple[int, NDArray[np.float32]]]:
         runs = list(self._past)
@@ -396,23 +396,20 @@ class _Run:
 
 _NO_RATES: NDArray[np.float32] = np.empty(0, np.float32)
 
-_OWN_RATES: WeakKeyDictionary[Any, tuple[float | None, float | None]] = WeakKeyDictionary()
-"""For each optimizer that had a schedule: its rate before, and the one we left it with."""
+_OWN_RATES: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
+"""The rate of each optimizer before it had a schedule."""
 
 
 def _own_rate(model: Any) -> float | None:
     """Return the rate that a model's user gave its optimizer, None if it is no number."""
     optimizer = getattr(model, "optimizer", None)
     rate = rate_variable(optimizer)
-    if not isinstance(rate, keras.Variable):
+    if keras.backend.backend() != "tensorflow" or not isinstance(rate, keras.Variable):
         return None
     now = np.float32(rate.value.numpy())
-    if optimizer in _OWN_RATES:
-        before, left = _OWN_RATES[optimizer]
-        feed = RateFeed.of(model)  # of a `fit` that broke off, and left nothing
-        last = left if feed is None else feed.last_used()
-        if before is not None and last is not None and now == np.float32(last):
-            return before
+    before = _OWN_RATES.get(optimizer)
+    if before is not None and now == rate_left_in(model):
+        return before
     return float(str(now))
 
 

@@ -78,10 +78,12 @@ def find_callback_list(callback: Any) -> Any | None:
     while frame is not None:
         if frame.f_code.co_name == "on_train_begin":
             owner = frame.f_locals.get("self")
-            if isinstance(owner, keras.callbacks.CallbackList):
+            if isinstance(owner, keras.callbacks.CallbackList) and any(
+                one is callback for one in flat_callbacks(owner)
+            ):
                 found = owner
         frame = frame.f_back  # type: ignore[assignment]
-    return found if found is not None and callback in flat_callbacks(found) else None
+    return found
 
 
 def flat_callbacks(callback_list: Any) -> tuple[Any, ...]:

@@ -54,7 +54,9 @@ class RunFolder:
         return str(self.path)
 
     def check(self) -> None:
-        """Raise FolderError if the folder holds anything already, or is no folder."""
+        """Raise FolderError if a folder chosen by name holds anything, or is no folder."""
+        if not self._chosen_by_user:
+            return  # `reserve` finds a free one
         try:
             if any(self.path.iterdir()):
                 raise FolderError(

@@ -54,7 +54,9 @@ def test_empty_and_new_folders_are_accepted() -> None:
 def test_default_folder_gives_way_to_a_run_of_the_same_second() -> None:
     folders = [RunFolder(Path("runs/a-1"), chosen_by_user=False) for _ in range(3)]
     for folder in folders:
+        folder.check()
         folder.reserve()
+        (folder.path / "schedule.lrs").touch()
     assert [str(folder) for folder in folders] == ["runs/a-1", "runs/a-1-2", "runs/a-1-3"]
 
 

@@ -325,6 +325,15 @@ def test_base_after_an_interrupted_fit_is_still_the_rate_before_it() -> None:
     assert callback.plan.base == 0.1
 
 
+def test_base_outlives_a_fit_without_a_schedule_in_between() -> None:
+    model = make_model(STEPS, keras.optimizers.SGD(0.1))
+    interrupted(model, "linear(to=0)")
+    fit_without_us(model)
+    callback = lrdsl.compile("linear(to=0)")
+    fit(model, callback, STEPS)
+    assert callback.plan.base == 0.1
+
+
 def test_base_is_the_rate_that_somebody_set_between_two_fits() -> None:
     model = make_model(STEPS, keras.optimizers.SGD(0.1))
     fit(model, lrdsl.compile("linear(to=0)"), STEPS)
@@ -399,6 +408,36 @@ def test_weights_loaded_while_attached_fit(tmp_path: Path) -> None:
 
 
 # -- Reading the schedule ----------------------------------------------------------------------
+
+
+def test_fit_of_no_epochs_does_nothing() -> None:
+    callback = lrdsl.compile(FALLING)
+    fit(make_model(STEPS), callback, STEPS, epochs=0)
+    assert callback.plan is None
+    assert len(callback.applied) == 0
+
+
+def test_schedule_counted_in_steps_is_followed() -> None:
+    model = make_model(STEPS)
+    callback = lrdsl.compile("train 12 steps\nwarmup(3) then linear(from=1, to=0.5)")
+    fit(model, callback, STEPS, epochs=2)
+    np.testing.assert_array_equal(callback.applied, float32(callback.plan.values()))
+    assert callback.plan.unit == "steps"
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(model, callback, STEPS, epochs=3)
+    assert [found.code for found in caught.value.diagnostics] == ["LRS309"]
+
+
+def test_schedules_of_two_models_are_apart_though_one_fit_runs_in_the_other() -> None:
+    inner, outer = make_model(STEPS), make_model(STEPS)
+    within, around = lrdsl.compile("const(0.25)"), lrdsl.compile(FALLING)
+    nested = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: fit(inner, within, STEPS),
+        on_epoch_end=lambda epoch, logs: fit(inner, within, STEPS),
+    )
+    fit(outer, around, STEPS, callbacks=[nested])
+    np.testing.assert_array_equal(weights_of(outer), -float32(around.plan.values()))
+    np.testing.assert_array_equal(weights_of(inner), np.full(STEPS, -0.5))
 
 
 def test_compile_takes_a_path_or_a_text_and_lets(tmp_path: Path) -> None:
