@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from asking import Floats, plan, problems, rates, times
 
 import lrdsl
-from asking import Floats, plan, problems, rates, times
 
 EXACT = {"rtol": 1e-12, "atol": 0.0}
 

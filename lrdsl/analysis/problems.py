@@ -11,7 +11,7 @@ class Problems:
     """Collects diagnostics; a `def` that is called ten times reports its mistake once."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, Span, str], Diagnostic] = {}
+        self._found: dict[tuple[str, Span], Diagnostic] = {}
         self._counts = dict.fromkeys(Severity, 0)
 
     def add(
@@ -26,7 +26,8 @@ class Problems:
         severity: Severity = Severity.ERROR,
     ) -> None:
         """Add a diagnostic, unless the same one is there or there are too many."""
-        key = (code, span, message)
+        # One of a kind at one place: what a prelude call expands to shares its span.
+        key = (code, span)
         # Counted apart: an error is never lost among warnings.
         if self._counts[severity] < limits.DIAGNOSTICS and key not in self._found:
             self._counts[severity] += 1

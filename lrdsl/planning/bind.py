@@ -312,7 +312,13 @@ class Binder:
         return self._hold(formula, frame.start + ticks, frame)
 
     def _hold(self, formula: Formula, end: Fraction, frame: Frame) -> Formula:
-        return Hold(formula, end, self._limit(formula, end, frame))
+        return self._hold_as(formula, formula, end, frame)
+
+    def _hold_as(
+        self, formula: Formula, closing: Formula, end: Fraction, frame: Frame
+    ) -> Formula:
+        """Return a formula that from `end` on holds what `closing` comes to there."""
+        return Hold(formula, end, self._limit(closing, end, frame))
 
     def _by(
         self, operand: core.Core, interval: core.Core | None, span: Span, frame: Frame
@@ -499,14 +505,12 @@ class Binder:
         formula: Formula
         if turns.stretch == 1:
             formula = Repeat(body, frame.start, turns.length, scale)
-            last_end = turns.end
         else:
             count = self._turns_seen(turns, frame, node.span)
             edges = turns.edges[: count + 1]
             slower = tuple((b - a) / turns.length for a, b in pairwise(edges))
             starts = tuple(frame.start + edge for edge in edges[:-1])
             formula = Stretch(body, starts, slower, scale)
-            last_end = edges[-1]
         end = turns.end
         if not isinstance(end, Fraction) or end >= frame.length:
             return formula
@@ -515,28 +519,27 @@ class Binder:
             return Hold(formula, frame.start + end, Const(ZERO))
         if turns.count is None and scale > 1:
             return Hold(formula, frame.start + end, Const(float("inf")))
-        assert isinstance(last_end, Fraction)
-        held = self._limit(formula, frame.start + last_end, frame)
-        return Hold(formula, frame.start + end, held)
+        closing = formula
+        if isinstance(formula, Stretch) and turns.count is None:
+            # Of ever shorter turns one stands for the last, and ends where they all end.
+            begin = frame.start + end - turns.length * formula.slower[-1]
+            closing = replace(formula, starts=(*formula.starts[:-1], begin))
+        return self._hold_as(formula, closing, frame.start + end, frame)
 
     def _turns_seen(self, turns: Turns, frame: Frame, span: Span) -> int:
         """Return how many stretched turns there are, as far as any instant asks."""
         end = turns.end
         until = min(end, frame.length) if isinstance(end, Fraction) else frame.length
         endless = turns.count is None and turns.stretch < 1
-        # Instants are whole steps of the training; where they are not, turns that are
-        # shorter than anybody sees are left out.
-        whole = self._horizon.step is not None and not frame.turning
-        count = 0
-        for start in turns.edges[:-1]:
-            if start >= until:
+        for count, start in enumerate(turns.edges[:-1]):
+            if start >= until or (endless and count and until - start < _GRAIN):
                 return count
-            if endless and count:
-                ceiling = -(-(frame.start + start) // 1)
-                if (ceiling >= frame.start + until) if whole else (until - start < _GRAIN):
-                    return count
-            count += 1
-        if turns.edges[-1] < until and turns.count is None:
+        count = len(turns.edges) - 1
+        # Instants are whole steps of the training, and none may be left that asks for more.
+        whole = self._horizon.step is not None and not frame.turning
+        rest = frame.start + turns.edges[-1]
+        seen = endless and whole and -(-rest // 1) >= frame.start + until
+        if turns.edges[-1] < until and turns.count is None and not seen:
             self._problems.add(
                 "LRS107",
                 f"more than {limits.TURNS:,} stretched turns",

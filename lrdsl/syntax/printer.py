@@ -104,7 +104,7 @@ class _Writer:
             if comment.span.start >= offset or (trailing_only and comment.alone):
                 return
             self._next_comment += 1
-            if comment.alone or not self._words:
+            if comment.alone or not self._words or self._must_break:
                 indent = _INDENT if self._inside else ""
                 self.end_line()
                 self._blank_before(comment.span.start)

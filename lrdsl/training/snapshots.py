@@ -77,8 +77,11 @@ class SnapshotFolder:
                 message=f"`{folder}` is a file, and snapshots need a folder",
                 help="choose a folder: `callback.snapshots = …`",
             )
-        if any(folder.iterdir()):
-            what = "has snapshots already" if (folder / MANIFEST).exists() else "is not empty"
+        names = [path.name for path in folder.iterdir()]
+        if names == [MANIFEST] and _is_of_no_snapshot(folder / MANIFEST):
+            return None
+        if names:
+            what = "has snapshots already" if MANIFEST in names else "is not empty"
             return Diagnostic(
                 code="LRS603",
                 message=f"the folder `{folder}` {what}, and snapshots need a new or empty one",
@@ -91,10 +94,11 @@ class SnapshotFolder:
         try:
             self._make()
             assert self.path is not None
-            self._write_manifest()
-            # As Keras saves, the old file and the new one stand side by side for a moment.
+            # With `keep`, a new model stands beside the old one for a moment.
             needed = 2 * _size_of(model)
             free = shutil.disk_usage(self.path).free
+            if free >= needed:
+                self._write_manifest()
         except OSError as error:
             where = self.path or DEFAULT_FOLDER
             return Diagnostic(
@@ -187,6 +191,14 @@ class SnapshotFolder:
             entries.append({"file": saved.path.name, **entry})
         text = json.dumps({"format": FORMAT, "snapshots": entries}, indent=2)
         write_text(self.path / MANIFEST, text + "\n")
+
+
+def _is_of_no_snapshot(manifest: Path) -> bool:
+    """Return whether it is from a training that broke off before its first snapshot."""
+    try:
+        return bool(json.loads(manifest.read_bytes()) == {"format": FORMAT, "snapshots": []})
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def sha256_of(path: Path) -> str:

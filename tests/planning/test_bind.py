@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from asking import plan, problems, rates, times
 
 import lrdsl
-from asking import plan, problems, rates, times
 
 
 def at(text: str, epochs: list[float], total: int = 60, **more: object) -> list[float]:
@@ -62,7 +62,9 @@ def test_entry_inside_a_turn_may_depend_on_the_turn() -> None:
 
 
 def test_entry_handed_from_turn_dependent_segments_twice() -> None:
-    text = "(2 ^ -cycle until 1 then linear(to=entry / 2) until 2 then linear(to=0) until 4) repeat"
+    text = (
+        "(2 ^ -cycle until 1 then linear(to=entry / 2) until 2 then linear(to=0) for 2) repeat"
+    )
     assert at(text, [2, 3, 6, 7, 10]) == [0.5, 0.25, 0.25, 0.125, 0.125]
 
 

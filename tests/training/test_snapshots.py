@@ -246,6 +246,19 @@ def test_folder_of_an_earlier_run_is_refused() -> None:
     assert names("models") == before
 
 
+def test_folder_of_a_run_that_saved_nothing_is_taken_again() -> None:
+    class Break(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            raise KeyboardInterrupt
+
+    callback = ScheduleCallback(lrdsl.loads(CYCLES), snapshots="models")
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_model(STEPS), callback, STEPS, epochs=2, callbacks=[Break()])
+    assert names("models") == [MANIFEST]
+    fit(make_model(STEPS), callback, STEPS, epochs=2)
+    assert names("models") == ["snapshot-01-epoch-002.keras", MANIFEST]
+
+
 def test_folder_of_somebody_elses_is_refused() -> None:
     Path("models").mkdir()
     Path("models/photo.jpg").touch()
@@ -282,6 +295,7 @@ def test_full_disk_is_seen_before_training(monkeypatch: pytest.MonkeyPatch) -> N
     found = refusal(ScheduleCallback(lrdsl.loads(CYCLES), snapshots="models"))
     assert "saving needs 72 bytes" in found.message  # twice the model, and two counters
     assert found.message.endswith("has 10 free")
+    assert names("models") == []
 
 
 def test_model_that_cannot_be_described_is_refused() -> None:

@@ -18,9 +18,8 @@ sys.modules["lrdsl"] = None
 import keras, numpy as np, schedule
 keras.utils.set_random_seed(1)
 steps = 6
-model = keras.Sequential(
-    [keras.Input((2 * steps,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
-)
+layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+model = keras.Sequential([keras.Input((2 * steps,)), layer])
 options = {options}
 model.compile("sgd", loss=lambda y, p: p, **options)
 x = np.eye(2 * steps, dtype="float32")

@@ -1,0 +1,95 @@
+"""Which module may import which, and what an import costs: checked in a child interpreter."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lrdsl
+
+PACKAGE = Path(lrdsl.__file__).parent
+
+LAYERS = (
+    # Each may import what stands above it, and its own line.
+    ("source", "limits", "vocabulary", "resources", "suggest"),
+    ("diagnostics",),
+    ("syntax.nodes",),
+    ("syntax.errors",),
+    ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
+    ("analysis.problems", "analysis.scope"),
+    ("analysis.arguments", "analysis.names"),
+    ("analysis.expand",),
+    ("analysis.check",),
+    ("numeric.functions", "numeric.noise", "numeric.exact"),
+    ("numeric.curves",),
+    ("planning.formula", "planning.horizon"),
+    ("planning.evaluate", "planning.layout", "planning.bounds", "planning.sample"),
+    ("planning.bind", "planning.verify"),
+    ("reading",),
+    ("program",),
+    ("plan",),
+    ("standalone",),
+    ("export",),
+)
+OF = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def imports(name: str) -> list[str]:
+    """Return the modules of the package that one imports when it is itself imported."""
+    path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: list[str] = []
+    for node in tree.body:  # imports inside functions and under TYPE_CHECKING come later
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lrdsl"):
+            module = (node.module or "").removeprefix("lrdsl").removeprefix(".")
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".removeprefix(".")
+                found.append(inner if inner in OF else module)
+    return found
+
+
+@pytest.mark.parametrize("name", OF)
+def test_a_module_imports_only_what_stands_above_it(name: str) -> None:
+    for other in imports(name):
+        assert other in OF, f"{name} imports {other}, which has no layer"
+        assert OF[other] < OF[name] or other.rpartition(".")[0] == name.rpartition(".")[0]
+
+
+def test_every_module_of_the_core_has_a_layer() -> None:
+    folders = ("syntax", "analysis", "planning", "numeric")
+    modules = {f"{f}.{p.stem}" for f in folders for p in (PACKAGE / f).glob("*.py")}
+    assert {m for m in modules if not m.endswith("__init__")} <= set(OF)
+
+
+HEAVY = ("tensorflow", "keras", "matplotlib")
+
+
+def loaded(code: str) -> set[str]:
+    """Return the modules that a child interpreter holds after running some code."""
+    report = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "never"),
+    [
+        ("import lrdsl", (*HEAVY, "numpy", "lark")),
+        ("import lrdsl.diagnostics, lrdsl.source", (*HEAVY, "numpy", "lark")),
+        ("import lrdsl.syntax.parser, lrdsl.syntax.printer", (*HEAVY, "numpy")),
+        ("import lrdsl.analysis.check", (*HEAVY, "numpy")),
+        ("import lrdsl; lrdsl.loads('cosine(max=0.1)')", HEAVY),
+        ("import lrdsl; lrdsl.loads('0.1').plan(epochs=1, steps_per_epoch=9).values()", HEAVY),
+        ("import lrdsl.cli.check", HEAVY),
+        ("import lrdsl.cli.values", HEAVY),
+    ],
+)
+def test_an_import_brings_no_more_than_it_needs(code: str, never: tuple[str, ...]) -> None:
+    assert not loaded(code) & set(never)
