@@ -475,7 +475,7 @@ def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> li
             span,
             f"it would end at {horizon.describe(due.time)}, {inside} at "
             f"{horizon.describe(due.limit)}",
-            help=f"let the turns divide {inside}",
+            help="choose a length of which a whole number fits",
             severity=Severity.WARNING,
         )
     return sorted(found, key=lambda due: due.time)

@@ -6,7 +6,6 @@ may need more than NumPy, and Keras where a callback is asked for.
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def plan_callback(plan: dict[str, Any], snapshots: str = "snapshots") -> Any:
                 folder.mkdir(parents=True, exist_ok=True)
                 partial = folder / f"partial-{index:02d}.keras"
                 self.model.save(partial)
-                os.replace(partial, folder / f"snapshot-{index:02d}.keras")
+                partial.replace(folder / f"snapshot-{index:02d}.keras")
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             if logs is not None:

@@ -500,7 +500,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS502",
         "a turn is cut short and leaves no snapshot",
         "it would end at 75 epochs, training at 60 epochs",
-        "let the turns divide training",
+        "choose a length of which a whole number fits",
     ),
     (
         "(«cosine(max=1) for 10 repeat snapshot») until 25 then 1",
@@ -508,7 +508,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS502",
         "a turn is cut short and leaves no snapshot",
         "it would end at 30 epochs, the block around it at 25 epochs",
-        "let the turns divide the block around it",
+        "choose a length of which a whole number fits",
     ),
 ]
 
