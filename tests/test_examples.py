@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REACTIVE, main, plan_of
 
 import lrdsl
-from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REACTIVE, main, plan_of
 
 
 def names() -> list[str]:
@@ -45,6 +45,7 @@ def test_picture_is_of_the_size_that_its_plan_gives(name: str, tmp_path: Path) -
     # Bytes differ between versions of matplotlib; a picture of another plan, with more or
     # fewer panels or segments to list, has another size.
     from matplotlib.image import imread
+
     from lrdsl.plotting import save
 
     save(plan_of(name), tmp_path / "now.png")

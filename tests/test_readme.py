@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from draw_pictures import HORIZONS, REACTIVE
 
 import lrdsl
-from draw_pictures import HORIZONS, REACTIVE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
