@@ -13,7 +13,9 @@ from lrdsl.analysis.check import Checked, Train, check
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.planning.horizon import make_horizon
-from lrdsl.planning.layout import Layout, Open
+from lrdsl.planning.layout import Layout
+from lrdsl.planning.survey import survey as survey_times
+from lrdsl.planning.times import Open
 from lrdsl.reading import read_source
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
@@ -122,7 +124,7 @@ class Program:
             LrsError: the program cannot be bound (LRS3xx, LRS4xx).
             ValueError: an argument is not a number above zero.
         """
-        from lrdsl.plan import make_plan
+        from lrdsl.planner import make_plan
 
         return make_plan(self, epochs, steps_per_epoch, steps, base)
 
@@ -169,7 +171,7 @@ def survey(checked: Checked) -> Problems:
     layout = Layout(horizon, problems, lenient=True)
     length = Open.UNKNOWN if horizon.total is None else horizon.total
     for _, node in checked.targets:
-        layout.survey(node, length, length, follows=False)
+        survey_times(layout, node, length, length, follows=False)
     return problems
 
 

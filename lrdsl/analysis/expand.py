@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import e, isfinite, pi
+from math import e, pi
 
 from lrdsl import core, limits
 from lrdsl.analysis.arguments import bind_arguments
+from lrdsl.analysis.kinds import Kinds
 from lrdsl.analysis.names import explain_unknown_call, explain_unknown_name
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Deferred, Function, LetValue, Scope, Target
-from lrdsl.numeric.constants import (
-    Constant,
-    apply_constant,
-    as_float,
-    as_fraction,
-    is_chain,
-)
+from lrdsl.analysis.terms import is_finite, sum_of
+from lrdsl.analysis.terms import terms as terms_of
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
@@ -54,6 +50,7 @@ class Expander:
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
+        self._kinds = Kinds(problems)
         self._nodes = 0
         self._depth = 0
         self.used: set[str] = set()
@@ -64,7 +61,7 @@ class Expander:
     def schedule(self, expression: nodes.Expression, scope: Scope) -> core.Core:
         """Expand what stands where a schedule is due."""
         node = self._expand(expression, scope)
-        self._need_value(node)
+        self._kinds.need_value(node)
         return node
 
     def constant(self, expression: nodes.Expression, scope: Scope, owner: str) -> core.Core:
@@ -72,9 +69,9 @@ class Expander:
         node = self._expand(expression, scope)
         span = self._span(expression, scope)
         if core.is_condition(node):
-            self._condition_misplaced(node)
+            self._kinds.condition_misplaced(node)
             return node
-        terms = _terms(node)
+        terms = terms_of(node)
         if terms is None:
             self._problems.add(
                 "LRS402",
@@ -84,7 +81,7 @@ class Expander:
                 help=f"write it as a function: `def {owner}() = …`",
             )
             return node
-        broken = [value for value in terms.values() if not _is_finite(value)]
+        broken = [value for value in terms.values() if not is_finite(value)]
         if broken:
             self._problems.add(
                 "LRS403",
@@ -94,7 +91,7 @@ class Expander:
                 help="check the formula",
             )
             return node
-        return _sum_of(terms, span)
+        return sum_of(terms, span)
 
     def refuse_stop(self, node: core.Core, target: str) -> None:
         """Report a `stop` in a target other than the rate."""
@@ -165,11 +162,13 @@ class Expander:
                 return self._block(self._expand(inner, scope), span)
             case nodes.Unary(operator=operator, operand=inner):
                 signed = self._expand(inner, scope)
-                return signed if operator == "+" else self._apply("negative", [signed], span)
+                return (
+                    signed if operator == "+" else self._kinds.apply("negative", [signed], span)
+                )
             case nodes.Power(base=base, exponent=exponent):
                 parts = [self._expand(base, scope), self._expand(exponent, scope)]
-                self._need_starts(parts, "^")
-                return self._apply("^", parts, span)
+                self._kinds.need_starts(parts, "^")
+                return self._kinds.apply("^", parts, span)
             case nodes.Chain():
                 return self._chain(node, scope, span)
             case nodes.Sequence():
@@ -183,7 +182,7 @@ class Expander:
         span: Span,
     ) -> core.Core:
         operand = self._expand(node.operand, scope)
-        self._need_value(operand)
+        self._kinds.need_value(operand)
         match node:
             case nodes.For(length=length):
                 return core.For(operand, self._time(length, scope, "for"), span)
@@ -318,17 +317,17 @@ class Expander:
             return self._comparison(node, scope, span)
         parts = [self._expand(operand, scope) for operand in node.operands]
         if first in "*/":
-            self._need_starts(parts, first)
+            self._kinds.need_starts(parts, first)
             if "/" in node.operators and len(parts) > 2:
-                return self._apply("".join(node.operators), parts, span)
-            return self._apply("/" if "/" in node.operators else "*", parts, span)
+                return self._kinds.apply("".join(node.operators), parts, span)
+            return self._kinds.apply("/" if "/" in node.operators else "*", parts, span)
         result = [parts[0]]
         for operator, part in zip(node.operators, parts[1:], strict=True):
             if operator == "+":
                 result.append(part)
             else:
-                result.append(self._apply("negative", [part], part.span))
-        return self._apply("+", result, span)
+                result.append(self._kinds.apply("negative", [part], part.span))
+        return self._kinds.apply("+", result, span)
 
     def _comparison(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
         left, right = node.operands
@@ -385,7 +384,7 @@ class Expander:
                     )
                 continue
             body = self._expand(segment.body, scope)
-            self._need_value(body)
+            self._kinds.need_value(body)
             until = None
             if segment.until is not None:
                 until = self._condition(segment.until, scope)
@@ -506,7 +505,7 @@ class Expander:
         parts = [self._expand(argument.value, scope) for argument in node.arguments]
         if count < fewest:
             return core.Number(Fraction(1), span)
-        return self._apply(node.name, parts, span)
+        return self._kinds.apply(node.name, parts, span)
 
     def _parameters(
         self,
@@ -566,17 +565,17 @@ class Expander:
     def _number(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
         """Expand what must be a value that is constant within the segment."""
         result = self._expand(node, scope)
-        self._need_value(result)
-        self._need_constant(result, what)
+        self._kinds.need_value(result)
+        self._kinds.need_constant(result, what)
         return result
 
     def _time(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
         """Expand what must be a time; a bare number counts in the file's unit."""
         result = self._expand(node, scope)
         if core.is_condition(result):
-            self._condition_misplaced(result)
+            self._kinds.condition_misplaced(result)
         else:
-            self._need_constant(result, what)
+            self._kinds.need_constant(result, what)
         return result
 
     def _is_epoch(self, node: nodes.Expression, scope: Scope) -> bool:
@@ -586,137 +585,6 @@ class Expander:
                 return False
             node, scope = argument.expression, argument.scope
         return isinstance(node, nodes.Name) and node.id == "epoch"
-
-    def _need_constant(self, node: core.Core, what: str) -> None:
-        if core.varies(node):
-            self._problems.add(
-                "LRS402",
-                f"`{what}` varies in time",
-                node.span,
-                "must be constant within the segment",
-                help="write the curve as a formula: `0.1 + 0.9 * progress`"
-                if what in ("from", "to", "max", "min", "value")
-                else "write a number, a `let` or a parameter",
-            )
-
-    def _need_value(self, node: core.Core) -> None:
-        if core.is_condition(node):
-            self._condition_misplaced(node)
-        elif core.is_time(node):
-            self._time_misplaced(node)
-
-    def _time_misplaced(self, node: core.Core) -> None:
-        repair = "write a number"
-        what = "a time stands where a value is needed"
-        if isinstance(node, core.Time) and node.unit == "%":
-            what = "a percentage stands where a value is needed"
-            repair = f"write the number `{as_float(node.value / 100):g}`"
-        elif any(isinstance(n, core.Time) and n.unit == "%" for n in core.children(node)):
-            repair = "write a percentage as a number, as in `0.3`"
-        self._problems.add("LRS401", what, node.span, "not a value", help=repair)
-
-    def _condition_misplaced(self, node: core.Core) -> None:
-        self._problems.add(
-            "LRS409",
-            "a condition stands where a value is needed",
-            node.span,
-            "only `until` takes a condition",
-            help="write `until` before it",
-        )
-
-    def _need_starts(self, parts: list[core.Core], operator: str) -> None:
-        for part in parts:
-            curve = _open_curve(part)
-            if curve is None:
-                continue
-            # A warmup climbs to what follows it, which a factor does not know.
-            warmup = isinstance(curve.parameters.get("to"), core.Reference)
-            repair = "say `from=`, as in `linear(from=0, to=1)`"
-            if warmup:
-                repair = "write the factor out: `(linear(from=0, to=1) for 5)`"
-            self._problems.add(
-                "LRS405",
-                f"a curve inside `{operator}` does not say where it starts",
-                curve.span,
-                "would climb to the rate that follows" if warmup else "would start at a rate",
-                help=repair,
-            )
-
-    def _apply(self, function: str, operands: list[core.Core], span: Span) -> core.Core:
-        if len(operands) == 1 and function in "+*":
-            return operands[0]
-        times = [operand for operand in operands if core.is_time(operand)]
-        for operand in operands:
-            if core.is_condition(operand):
-                self._condition_misplaced(operand)
-        wrong: list[core.Core] = []
-        if times and function not in ("+", "negative"):
-            # A multiple of one time is a time; anything else of times is not.
-            divisors = [
-                operand
-                for operator, operand in zip(function, operands[1:], strict=False)
-                if operator == "/"
-            ]
-            is_multiple = function in "*/" or is_chain(function)
-            wrong = times[1:] if is_multiple and times[0] not in divisors else times
-            for operand in wrong:
-                self._time_misplaced(operand)
-        varying = any(map(core.varies, operands))
-        # What was reported counts as a value, so that it is reported once.
-        is_time = bool(times) and not wrong
-        return core.Apply(function, tuple(operands), is_time, varying, span)
-
-
-def _terms(node: core.Core) -> dict[str, Constant] | None:
-    """Return how much of each unit ("" for plain numbers) a constant is; None if it is none.
-
-    So a `let` is a handful of nodes, however many `let`s it is made from.
-    """
-    match node:
-        case core.Number(value=value):
-            return {"": value}
-        case core.Time(value=value, unit=unit):
-            return {unit: value}
-        case core.Apply(function=function, operands=operands):
-            parts = [_terms(operand) for operand in operands]
-            known = [part for part in parts if part is not None]
-            if len(known) < len(parts):
-                return None
-            if all(part.keys() == {""} for part in known):
-                return {"": apply_constant(function, [part[""] for part in known])}
-            if function == "+":
-                total: dict[str, Constant] = {}
-                for part in known:
-                    for unit, value in part.items():
-                        total[unit] = apply_constant("+", [total.get(unit, Fraction(0)), value])
-                return total
-            if function == "negative":
-                return {u: apply_constant("negative", [v]) for u, v in known[0].items()}
-            if function in "*/" or is_chain(function):
-                # One of them is a time.
-                which = next((p for p in known if p.keys() != {""}), {})
-                return {
-                    unit: apply_constant(
-                        function,
-                        [value if p is which else p.get("", Fraction(1)) for p in known],
-                    )
-                    for unit, value in which.items()
-                }
-    return None
-
-
-def _is_finite(value: Constant) -> bool:
-    return isinstance(value, Fraction) or isfinite(value)
-
-
-def _sum_of(terms: dict[str, Constant], span: Span) -> core.Core:
-    parts: list[core.Core] = [
-        core.Time(as_fraction(value), unit, span) if unit else core.Number(value, span)
-        for unit, value in terms.items()
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return core.Apply("+", tuple(parts), True, False, span)
 
 
 def _default(parameter: CurveParameter, span: Span) -> core.Core:
@@ -741,23 +609,3 @@ def _moved(value: core.Core, span: Span) -> core.Core:
         case core.Apply(function=function, operands=operands, is_time=time, varies=varying):
             return core.Apply(function, operands, time, varying, span)
     return value
-
-
-def _open_curve(node: core.Core) -> core.Curve | None:
-    """Return a curve whose start is decided by what was in force before `node`."""
-    match node:
-        case core.Curve(open=is_open):
-            return node if is_open else None
-        case core.Sequence(segments=segments):
-            return _open_curve(segments[0].body)
-        case (
-            core.For(operand=operand)
-            | core.Skip(operand=operand)
-            | core.Repeat(operand=operand)
-            | core.By(operand=operand)
-            | core.Snapshot(operand=operand)
-        ):
-            return _open_curve(operand)
-        case core.Apply(operands=operands):
-            return next((c for c in map(_open_curve, operands) if c is not None), None)
-    return None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
 
@@ -34,12 +32,12 @@ from lrdsl.planning.formula import (
     Stretch,
     operands,
 )
+from lrdsl.planning.frames import Entry, Frame, Next, Part
 from lrdsl.planning.horizon import Horizon
-from lrdsl.planning.layout import ZERO, Layout, Length, Open, Placed, Turns
+from lrdsl.planning.layout import Layout, Placed
+from lrdsl.planning.times import ZERO, Open
+from lrdsl.planning.turns import Turns
 from lrdsl.source import Span
-
-Entry: TypeAlias = Callable[[], Formula]
-Next: TypeAlias = Callable[[Entry], Formula]
 
 _ONE = Const(Fraction(1))
 _NOTHING = Const(Fraction(0))
@@ -61,45 +59,6 @@ _TARGET_SIZE = 5 * limits.NODES
 _DEPTH = 100
 _SIZE = 1000
 """How deep and how large a formula may be that an `entry` stands for turn after turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Where an expression stands.
-
-    Attributes:
-        start: local tick at which its segment began.
-        length: ticks that the segment has.
-        block: length of the block around it, for `%`.
-        entry: what was in force before the segment.
-        next: given an entry, where the following segment starts; None where none follows.
-        turning: inside a repeat, where `cycle` counts.
-        shown: on the way from the file down to the segments that a reader sees.
-    """
-
-    start: Fraction
-    length: Fraction
-    block: Length
-    entry: Entry
-    next: Next | None
-    turning: bool = False
-    shown: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A segment as a reader sees it: where it runs, and the text it is from.
-
-    `length` is what its formula was made for: longer than it runs where a block cuts it,
-    shorter where it holds its last value.
-    """
-
-    start: Fraction
-    end: Fraction
-    length: Fraction
-    span: Span
-    body: core.Core
-    block: Length
 
 
 class Binder:
