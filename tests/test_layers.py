@@ -22,6 +22,7 @@ LAYERS = (
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
     ("analysis.problems", "analysis.scope"),
     ("analysis.arguments", "analysis.names", "analysis.kinds", "analysis.terms"),
+    ("analysis.places",),
     ("analysis.expand",),
     ("analysis.check",),
     ("numeric.functions", "numeric.noise", "numeric.exact"),

@@ -7,15 +7,14 @@ from math import e, pi
 
 from lrdsl import core, limits
 from lrdsl.analysis.arguments import bind_arguments
-from lrdsl.analysis.kinds import Kinds
 from lrdsl.analysis.names import explain_unknown_call, explain_unknown_name
+from lrdsl.analysis.places import Places
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Deferred, Function, LetValue, Scope, Target
 from lrdsl.analysis.terms import is_finite, sum_of
 from lrdsl.analysis.terms import terms as terms_of
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
-from lrdsl.syntax.printer import print_expression
 from lrdsl.vocabulary import (
     CLOCKS,
     CONSTANTS,
@@ -26,7 +25,6 @@ from lrdsl.vocabulary import (
     SNAPSHOT,
     STALLED,
     CurveParameter,
-    Kind,
 )
 
 
@@ -41,7 +39,7 @@ class Enough(Exception):
 _ARITHMETIC = frozenset("+-*/")
 
 
-class Expander:
+class Expander(Places):
     """Expands expressions into checked nodes.
 
     On a mistake it reports and goes on with a stand-in, so that one run finds them all; a
@@ -49,8 +47,7 @@ class Expander:
     """
 
     def __init__(self, problems: Problems) -> None:
-        self._problems = problems
-        self._kinds = Kinds(problems)
+        super().__init__(problems)
         self._nodes = 0
         self._depth = 0
         self.used: set[str] = set()
@@ -230,9 +227,6 @@ class Expander:
                 help="write `snapshot(keep=3)` or `snapshot(best=3, monitor=val_accuracy)`",
             )
 
-    def _span(self, node: nodes.Node, scope: Scope) -> Span:
-        return scope.blame or node.span
-
     def _block(self, node: core.Core, span: Span) -> core.Core:
         """Make a block of what has its own time; arithmetic in parentheses needs none."""
         if isinstance(node, core.For | core.Skip | core.Repeat | core.By | core.Snapshot):
@@ -348,24 +342,6 @@ class Expander:
             operator = operator.translate(str.maketrans("<>", "><"))
         limit = self._number(right, scope, operator)
         return core.Compare(metric, operator, limit, span)
-
-    def _metric(self, node: nodes.Expression, scope: Scope) -> str | None:
-        """Return the metric that a node names, None if it is something else."""
-        while isinstance(node, nodes.Group):
-            node = node.inner
-        if isinstance(node, nodes.Text):
-            return node.value
-        if not isinstance(node, nodes.Name):
-            return None
-        if node.id in scope.arguments:
-            argument = scope.arguments[node.id]
-            if argument is None:  # the definition itself is being checked
-                return node.id
-            return self._metric(argument.expression, argument.scope)
-        known = {*CLOCKS, *REFERENCES, *CONSTANTS, END}
-        if node.id in known or scope.find(node.id) is not None:
-            return None
-        return node.id
 
     def _sequence(self, node: nodes.Sequence, scope: Scope, span: Span) -> core.Core:
         segments = []
@@ -506,97 +482,6 @@ class Expander:
         if count < fewest:
             return core.Number(Fraction(1), span)
         return self._kinds.apply(node.name, parts, span)
-
-    def _parameters(
-        self,
-        specification: tuple[CurveParameter, ...],
-        bound: dict[str, nodes.Argument],
-        scope: Scope,
-        span: Span,
-    ) -> dict[str, core.Core]:
-        result = {}
-        for parameter in specification:
-            argument = bound.get(parameter.name)
-            if argument is not None:
-                result[parameter.name] = self._parameter(parameter, argument.value, scope)
-            elif parameter.default is not None:
-                result[parameter.name] = _default(parameter, span)
-        return result
-
-    def _parameter(
-        self, parameter: CurveParameter, node: nodes.Expression, scope: Scope
-    ) -> core.Core:
-        span = self._span(node, scope)
-        match parameter.kind:
-            case Kind.TIME:
-                return self._time(node, scope, parameter.name)
-            case Kind.METRIC:
-                metric = self._metric(node, scope)
-                if metric is None:
-                    self._problems.add(
-                        "LRS208",
-                        f"`{parameter.name}` is not the name of a metric",
-                        span,
-                        "a metric's name is needed",
-                        help=f"write `{parameter.name}=val_loss`",
-                    )
-                return core.Word(metric or "", span)
-            case Kind.CHOICE:
-                word = node.id if isinstance(node, nodes.Name) else None
-                if isinstance(node, nodes.Name) and node.id in scope.arguments:
-                    argument = scope.arguments[node.id]
-                    if argument is None:
-                        return core.Word(parameter.choices[0], span)
-                    return self._parameter(parameter, argument.expression, argument.scope)
-                if word not in parameter.choices:
-                    choices = ", ".join(f"`{choice}`" for choice in parameter.choices)
-                    self._problems.add(
-                        "LRS408",
-                        f"`{parameter.name}` cannot be `{print_expression(node)[:40]}`",
-                        span,
-                        f"one of {choices}",
-                        help=f"write `{parameter.name}={parameter.choices[0]}`",
-                    )
-                return core.Word(word or "", span)
-        return self._number(node, scope, parameter.name)
-
-    # -- kinds --------------------------------------------------------------------------
-
-    def _number(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
-        """Expand what must be a value that is constant within the segment."""
-        result = self._expand(node, scope)
-        self._kinds.need_value(result)
-        self._kinds.need_constant(result, what)
-        return result
-
-    def _time(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
-        """Expand what must be a time; a bare number counts in the file's unit."""
-        result = self._expand(node, scope)
-        if core.is_condition(result):
-            self._kinds.condition_misplaced(result)
-        else:
-            self._kinds.need_constant(result, what)
-        return result
-
-    def _is_epoch(self, node: nodes.Expression, scope: Scope) -> bool:
-        while isinstance(node, nodes.Name) and node.id in scope.arguments:
-            argument = scope.arguments[node.id]
-            if argument is None:
-                return False
-            node, scope = argument.expression, argument.scope
-        return isinstance(node, nodes.Name) and node.id == "epoch"
-
-
-def _default(parameter: CurveParameter, span: Span) -> core.Core:
-    text = parameter.default or ""
-    if text in REFERENCES:
-        return core.Reference(text, span)
-    if parameter.kind in (Kind.METRIC, Kind.CHOICE):
-        return core.Word(text, span)
-    number, _, unit = text.partition(" ")
-    if unit:
-        return core.Time(Fraction(number), "steps", span)
-    return core.Number(Fraction(number), span)
 
 
 def _moved(value: core.Core, span: Span) -> core.Core:
