@@ -37,13 +37,16 @@ def bind_arguments(
     by_position = [p for p in parameters if p.positional]
     bound: dict[str, nodes.Argument] = {}
     position = 0
+    too_many = False
     for argument in arguments:
         if problems.full:
             break
         span = scope.blame or argument.span
         if argument.key is None:
             if position >= len(by_position):
-                _one_too_many(name, by_position, parameters, argument, span, problems)
+                if not too_many:  # the first says it for all
+                    _one_too_many(name, by_position, parameters, argument, span, problems)
+                too_many = True
                 continue
             parameter = by_position[position]
             position += 1
@@ -68,7 +71,7 @@ def bind_arguments(
             continue
         bound[parameter.name] = argument
     missing = [p for p in parameters if p.required and p.name not in bound]
-    if missing:
+    if missing and not too_many:  # what is one too many may be what is missing
         names = ", ".join(f"`{p.name}`" for p in missing)
         examples = ", ".join("…" if p.positional else f"{p.name}=…" for p in missing)
         problems.add(

@@ -18,6 +18,7 @@ from lrdsl.syntax.parser import parse
 from lrdsl.syntax.printer import print_expression
 from lrdsl.vocabulary import CLOCKS, CONSTANTS, END, KEYWORDS, REFERENCES, RESERVED
 
+_NAMES_OF_RATE = frozenset({"lr", "rate", "learning_rate", "learningrate"})
 _VALUE_WORDS = frozenset([*CLOCKS, *REFERENCES, *CONSTANTS, END])
 
 
@@ -147,7 +148,9 @@ class _Declarations:
     def __init__(self, file: nodes.File, problems: Problems) -> None:
         self._file = file
         self._names = frozenset(
-            s.name for s in file.statements if isinstance(s, nodes.Let | nodes.Def)
+            s.target or "lr" if isinstance(s, nodes.Assign) else s.name
+            for s in file.statements
+            if not isinstance(s, nodes.Train)
         )
         self._problems = problems
         self._expander = Expander(problems)
@@ -263,7 +266,7 @@ class _Declarations:
                 secondary=(Label(self._spans[name], "first defined here"),),
             )
             return False
-        if kind == "target" and name in ("learning_rate", "rate"):
+        if kind == "target" and name != "lr" and name.lower() in _NAMES_OF_RATE:
             self._problems.add(
                 "LRS206",
                 f"the target `{name}` is called `lr` here",

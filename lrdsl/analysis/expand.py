@@ -65,9 +65,12 @@ class Expander(Places):
         """Expand the value of a `let`: a number or a time."""
         node = self._expand(expression, scope)
         span = self._span(expression, scope)
+        # What was reported is replaced: a `let` is a handful of nodes whatever it was, and
+        # those made from it do not report it again.
+        stand_in = core.Number(Fraction(1), span)
         if core.is_condition(node):
             self._kinds.condition_misplaced(node)
-            return node
+            return stand_in
         terms = terms_of(node)
         if terms is None:
             self._problems.add(
@@ -77,7 +80,7 @@ class Expander(Places):
                 "varies in time, or is known only while training",
                 help=f"write it as a function: `def {owner}() = …`",
             )
-            return node
+            return stand_in
         broken = [value for value in terms.values() if not is_finite(value)]
         if broken:
             self._problems.add(
@@ -87,7 +90,7 @@ class Expander(Places):
                 f"comes to {broken[0]}",
                 help="check the formula",
             )
-            return node
+            return stand_in
         return sum_of(terms, span)
 
     def refuse_stop(self, node: core.Core, target: str) -> None:

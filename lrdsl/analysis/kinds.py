@@ -16,16 +16,22 @@ class Kinds:
 
     def need_constant(self, node: core.Core, what: str) -> None:
         """Report what varies within a segment; `what` is the word before it."""
-        if core.varies(node):
-            self._problems.add(
-                "LRS402",
-                f"`{what}` varies in time",
-                node.span,
-                "must be constant within the segment",
-                help="write the curve as a formula: `0.1 + 0.9 * progress`"
-                if what in ("from", "to", "max", "min", "value")
-                else "write a number, a `let` or a parameter",
+        if not core.varies(node):
+            return
+        repair = "write a number, a `let` or a parameter"
+        if isinstance(node, core.TargetValue):
+            repair = (
+                f"`{node.target} = …` sets a target; name a number by `let {node.target} = …`"
             )
+        elif what in ("from", "to", "max", "min", "value"):
+            repair = "write the curve as a formula: `0.1 + 0.9 * progress`"
+        self._problems.add(
+            "LRS402",
+            f"`{what}` varies in time",
+            node.span,
+            "must be constant within the segment",
+            help=repair,
+        )
 
     def need_value(self, node: core.Core) -> None:
         """Report what is a time or a condition."""

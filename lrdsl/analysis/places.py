@@ -36,18 +36,19 @@ class Places(ABC):
         for parameter in specification:
             argument = bound.get(parameter.name)
             if argument is not None:
-                result[parameter.name] = self._parameter(parameter, argument.value, scope)
+                key = argument.key or parameter.name
+                result[parameter.name] = self._parameter(parameter, argument.value, scope, key)
             elif parameter.default is not None:
                 result[parameter.name] = _default(parameter, span)
         return result
 
     def _parameter(
-        self, parameter: CurveParameter, node: nodes.Expression, scope: Scope
+        self, parameter: CurveParameter, node: nodes.Expression, scope: Scope, key: str
     ) -> core.Core:
         span = self._span(node, scope)
         match parameter.kind:
             case Kind.TIME:
-                return self._time(node, scope, parameter.name)
+                return self._time(node, scope, key)
             case Kind.METRIC:
                 metric = self._metric(node, scope)
                 if metric is None:
@@ -65,7 +66,7 @@ class Places(ABC):
                     argument = scope.arguments[node.id]
                     if argument is None:
                         return core.Word(parameter.choices[0], span)
-                    return self._parameter(parameter, argument.expression, argument.scope)
+                    return self._parameter(parameter, argument.expression, argument.scope, key)
                 if word not in parameter.choices:
                     choices = ", ".join(f"`{choice}`" for choice in parameter.choices)
                     self._problems.add(
@@ -76,7 +77,7 @@ class Places(ABC):
                         help=f"write `{parameter.name}={parameter.choices[0]}`",
                     )
                 return core.Word(word or "", span)
-        return self._number(node, scope, parameter.name)
+        return self._number(node, scope, key)
 
     def _number(self, node: nodes.Expression, scope: Scope, what: str) -> core.Core:
         """Expand what must be a value that is constant within the segment."""

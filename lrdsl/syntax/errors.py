@@ -11,7 +11,7 @@ from lrdsl import limits
 from lrdsl.diagnostics import Diagnostic, Label
 from lrdsl.source import SourceText, Span
 from lrdsl.suggest import suggest
-from lrdsl.vocabulary import KEYWORDS
+from lrdsl.vocabulary import CURVES, KEYWORDS
 
 _HUMAN: Final = {
     # terminal: what a person calls it, in the order in which a message lists them
@@ -37,6 +37,8 @@ _NUMBER_LIKE: Final = re.compile(r"[\d.](?:[eE][+-]|[\w.])*")
 _NUMBER_THEN_WORD: Final = re.compile(
     r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([A-Za-z_]\w*)", re.ASCII
 )
+_WORD_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)[ \t]+\Z")
+_UNITS: Final = frozenset({"epoch", "epochs", "step", "steps"})
 _CALL_WITH_SPACE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)([ \t\r\n\f]+)\Z")
 _FOREIGN: Final = {
     "%": "`%` belongs to a number, as in `30%`; a remainder is `mod(a, b)`",
@@ -49,7 +51,7 @@ _FOREIGN: Final = {
     "}": "blocks are written in parentheses",
     "[": "blocks are written in parentheses",
     "]": "blocks are written in parentheses",
-    ":": "an argument is given with `=`",
+    ":": "a value is given with `=`",
     "×": "multiplication is written `*`",
     "·": "multiplication is written `*`",
     "−": "a minus is written `-`",
@@ -116,6 +118,7 @@ def explain(error: UnexpectedInput, source: SourceText) -> Diagnostic:
     return (
         _space_before_parenthesis(token.type, span, source)
         or _unmatched(token.type, span, source)
+        or _foreign_habit(str(token), token.type, span, source, accepts)
         or _between_statements(token.type, span, source, accepts)
         or _misspelled_keyword(str(token), token.type, span, accepts)
         or _missing_then(token.type, span, source, accepts)
@@ -311,6 +314,36 @@ def _misspelled_keyword(
         primary=Label(span, "not a keyword"),
         help=f"did you mean `{meant}`?",
     )
+
+
+def _foreign_habit(
+    text: str, kind: str, span: Span, source: SourceText, accepts: frozenset[str]
+) -> Diagnostic | None:
+    """Explain what is written as elsewhere: `==`, `const 0.1`, `epoch 10`, `n epochs`."""
+    message = label = repair = ""
+    word = _WORD_BEFORE.search(source.text, max(0, span.start - 100), span.start)
+    before = word[1] if word else ""
+    if kind in ("KEY", "EQUAL") and source.text[span.end :].lstrip(" \t").startswith("=="):
+        message = "`==` compares nothing here"
+        label, repair = "a metric rarely meets a number", f"write `{text} <= 0.3` or `>=`"
+    elif kind == "COMMA" and "THEN" not in accepts and "$END" in accepts:
+        message, label = "a comma between segments", "`then` alone joins them"
+        repair = "delete it"
+    elif kind == "NAME" and text in _UNITS and before and before not in KEYWORDS:
+        message, label = f"the unit `{text}` stands after a name", "a unit follows a number"
+        repair = f"write `{before} * 1 {text.removesuffix('s')}`"
+    elif kind in ("NUMBER", "QUANTITY") and before in _UNITS:
+        message, label = f"`{before}` stands before its number", "a unit follows a number"
+        repair = f"write `{text.split(' ')[0]} {before.removesuffix('s')}s`"
+    elif kind in ("NUMBER", "QUANTITY", "NAME") and before in CURVES:
+        message, label = (
+            f"`{before}` without parentheses",
+            "what it takes stands in parentheses",
+        )
+        repair = f"write `{before}({text})`"
+    if not message:
+        return None
+    return Diagnostic(code="LRS102", message=message, primary=Label(span, label), help=repair)
 
 
 def _missing_then(

@@ -105,7 +105,8 @@ class _Writer:
                 return
             self._next_comment += 1
             if comment.alone or not self._words or self._must_break:
-                indent = _INDENT if self._inside else ""
+                # A second comment after the end of a statement stands after it, not in it.
+                indent = _INDENT if self._inside and not trailing_only else ""
                 self.end_line()
                 self._blank_before(comment.span.start)
                 self._words = [indent, comment.text]

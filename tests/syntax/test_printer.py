@@ -81,3 +81,10 @@ def _keeps(text: str) -> None:
     assert again.statements == tree.statements
     assert [c.text for c in again.comments] == [c.text for c in tree.comments]
     assert printed(once) == once
+
+
+def test_second_comment_after_a_statement_stands_after_it() -> None:
+    text = "train  # first\n9 epochs  # second\n0.1\n"
+    once = printed(text)
+    assert once == "train 9 epochs  # first\n# second\n0.1\n"
+    assert printed(once) == once
