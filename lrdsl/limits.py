@@ -22,6 +22,9 @@ TURNS: Final = 10_000
 SNAPSHOTS: Final = 10_000
 """Snapshots of a plan."""
 
+TIME_BITS: Final = 4096
+"""Bits of the denominator of a boundary: sums of many odd fractions grow without end."""
+
 PARAMETERS: Final = 100
 """Parameters of one `def`."""
 

@@ -232,7 +232,7 @@ class Plan:
                     Diagnostic(
                         code="LRS303",
                         message="the plan knows no steps",
-                        help="give `steps_per_epoch=…`, "
+                        help="give `--steps-per-epoch 390` (`steps_per_epoch=390` in Python), "
                         "or write `train 60 epochs of 390 steps`",
                     )
                 ],

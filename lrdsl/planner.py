@@ -121,7 +121,8 @@ def _no_length(program: Program) -> Diagnostic:
         code="LRS304",
         message="the length of training is not known",
         primary=Label(wanting, "how long does it train?"),
-        help="write `train 60 epochs` in the file, or give `--epochs 60`",
+        help="write `train 60 epochs` in the file, "
+        "or give `--epochs 60` (`epochs=60` in Python)",
     )
 
 

@@ -24,6 +24,20 @@ units = st.sampled_from(("", "", "%", " %", " epochs", " epoch", " steps", "step
 names = st.sampled_from(NAMES)
 
 
+def _unnamed(strategy: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return a strategy that shows as `text()` in reports.
+
+    What a strategy shows holds what those inside it show, many times over: a failure would
+    write gigabytes.
+    """
+
+    @st.composite
+    def text(draw: st.DrawFn) -> str:
+        return draw(strategy)
+
+    return text()
+
+
 def _join(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(*parts).map(" ".join)
 
@@ -33,18 +47,23 @@ _leaves = st.one_of(amounts, names, st.just('"val_top-5"'), st.just("stop"))
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    inner = _unnamed(inner)
     group = inner.map(lambda x: f"({x})")
     atom = st.one_of(_leaves, group)
+    atom = _unnamed(atom)
     argument = st.one_of(inner, st.tuples(names, inner).map(lambda p: f"{p[0]}={p[1]}"))
     arguments = st.lists(argument, max_size=3).map(", ".join)
     call = st.tuples(st.sampled_from(("f", "cosine", "min")), arguments).map(
         lambda p: f"{p[0]}({p[1]})"
     )
     atom = st.one_of(atom, call)
+    atom = _unnamed(atom)
     power = st.one_of(atom, _join(atom, st.just("^"), atom), _join(atom, st.just("^ -"), atom))
     unary = st.one_of(power, power.map(lambda x: f"-{x}"), power.map(lambda x: f"+ -{x}"))
+    unary = _unnamed(unary)
     operator = st.sampled_from("+-*/")
     total = st.one_of(unary, _join(unary, operator, unary), _join(unary, operator, unary))
+    total = _unnamed(total)
     postfix = st.one_of(
         _join(st.just("for"), total),
         _join(st.just("skip"), total),
@@ -56,13 +75,15 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         arguments.map(lambda a: f"snapshot({a})"),
     )
     postfixed = st.one_of(total, total, _join(total, postfix), _join(total, postfix, postfix))
+    postfixed = _unnamed(postfixed)
     compare = _join(total, st.sampled_from(("<", "<=", ">", ">=")), total)
     condition = st.one_of(total, compare, _join(total, st.sampled_from(("or", "and")), compare))
     segment = st.one_of(postfixed, _join(postfixed, st.just("until"), condition))
+    segment = _unnamed(segment)
     return st.one_of(segment, _join(segment, st.just("then"), segment))
 
 
-schedules = st.recursive(_leaves, _larger, max_leaves=12)
+schedules = _unnamed(st.recursive(_leaves, _larger, max_leaves=12))
 
 _statements = st.one_of(
     _join(st.just("let peak ="), numbers),
@@ -72,7 +93,7 @@ _statements = st.one_of(
     st.just("train 90 epochs of 390 steps"),
     st.just("train 1 step"),
 )
-texts = st.one_of(schedules, st.lists(_statements, max_size=4).map("\n".join))
+texts = _unnamed(st.one_of(schedules, st.lists(_statements, max_size=4).map("\n".join)))
 """Texts that the grammar allows; most of them mean nothing."""
 
 
@@ -114,6 +135,7 @@ _lengths = st.sampled_from(("1", "2.5", "7 steps", "1 / 3", "3 epochs + 1 step")
 
 
 def _longer(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    inner = _unnamed(inner)
     return st.one_of(
         st.tuples(inner, _lengths, inner).map(lambda p: f"({p[0]}) for {p[1]} then {p[2]}"),
         st.tuples(inner, _lengths).map(lambda p: f"({p[0]}) for {p[1]}"),
@@ -130,5 +152,5 @@ def _longer(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-planned = st.recursive(_curves, _longer, max_leaves=6)
+planned = _unnamed(st.recursive(_curves, _longer, max_leaves=6))
 """Schedules that most often have a plan of 12 epochs of 10 steps and a base of 0.1."""

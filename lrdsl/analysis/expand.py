@@ -479,7 +479,9 @@ class Expander(Places):
                 f"`{node.name}` takes {wanted} argument{'s' * (wanted != '1')}, not {count}",
                 where,
                 "too few" if few else "too many",
-                help=f"write `{node.name}({', '.join('xyz'[: max(fewest, 1)])})`",
+                help="write `clip(x, low, high)`"
+                if node.name == "clip"
+                else f"write `{node.name}({', '.join('xyz'[: max(fewest, 1)])})`",
             )
         parts = [self._expand(argument.value, scope) for argument in node.arguments]
         if count < fewest:

@@ -70,6 +70,10 @@ class Kinds:
             # A warmup climbs to what follows it, which a factor does not know.
             warmup = isinstance(curve.parameters.get("to"), core.Reference)
             repair = "say `from=`, as in `linear(from=0, to=1)`"
+            if curve.kind == "exponential":
+                repair = (
+                    "the function is `e ^ x`; the curve takes `from=`, as in `exp(0.1, from=1)`"
+                )
             if warmup:
                 repair = "write the factor out: `(linear(from=0, to=1) for 5)`"
             self._problems.add(

@@ -41,8 +41,10 @@ def compile(
 
     Example: lrdsl compile resnet.lrs --steps-per-epoch 390 -o resnet_schedule.py
     """
-    if output.suffix != ".py":
-        raise click.UsageError(f"`{output}` is not the name of a module: end it in .py")
+    if output.suffix != ".py" or not output.stem.isidentifier():
+        raise click.UsageError(
+            f"`{output}` is not the name of a module: letters, digits and `_`, then .py"
+        )
     plan = make_plan(file, overrides, horizon)
     from lrdsl.export import module_text
 

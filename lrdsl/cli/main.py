@@ -139,12 +139,12 @@ def _show_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> Non
     help="Show the version and exit.",
 )
 def cli() -> None:
-    r"""See the curve of a learning-rate schedule, and train by it.
+    """See the curve of a learning-rate schedule, and train by it.
 
     \b
     Example:
       echo 'warmup(5) then cosine(max=0.1)' | lrdsl plot - --epochs 90
-    """
+    """  # noqa: D301 - click wants the backspace itself
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ def train(
     file: str,
     words: tuple[str, ...],
 ) -> None:
-    r"""Run SCRIPT, a Keras program, with its learning rate set by the schedule in FILE.
+    """Run SCRIPT, a Keras program, with its learning rate set by the schedule in FILE.
 
     SCRIPT stays as it is: it is run as `python SCRIPT ARGS` would, and the schedule is
     added to each `Model.fit` that it calls.  It may also be `-m PKG.MODULE` or
@@ -85,7 +85,7 @@ def train(
       1  it did not, no `fit` was seen, FILE has errors, or the answer was no
       2  nobody could answer, wrong usage, or a file cannot be read
       3  a bug in lrdsl
-    """
+    """  # noqa: D301 - click wants the backspace itself
     try:
         asked = read_words(words, module=module)
     except TargetError as error:

@@ -217,7 +217,8 @@ class Binder:
                 "the optimizer's own rate is needed and unknown",
                 span,
                 "would start from it",
-                help="say it with `from=` (or `max=`), or give `--base 0.001`",
+                help="say it with `from=` (or `max=`), "
+                "or give `--base 0.001` (`base=0.001` in Python)",
             )
             return _ONE
         return Const(self._base)

@@ -142,12 +142,25 @@ class Layout(Times):
                 if length is Open.ENDLESS and index < last:
                     self._no_end(segment)
                     length = Open.UNKNOWN
-                cursor = plus(start, length)
+                cursor = self._short(plus(start, length), segment)
                 natural = Open.ENDLESS if length is Open.ENDLESS else cursor
                 end = cursor if index < last else Open.ENDLESS
                 before = None
             placed.append(Placed(segment, start, end))
         return tuple(placed), natural
+
+    def _short(self, time: Length, segment: core.Segment) -> Length:
+        """Report a boundary whose fraction would cost more with every segment."""
+        if isinstance(time, Fraction) and time.denominator.bit_length() > limits.TIME_BITS:
+            self.problems.add(
+                "LRS107",
+                f"a boundary needs a fraction of more than {limits.TIME_BITS:,} bits",
+                segment.span,
+                "the lengths before it have no common unit",
+                help="write the lengths in steps, or as decimals",
+            )
+            return Open.UNKNOWN
+        return time
 
     def _boundary(
         self, until: core.Core, block: Length, start: Length, before: core.Core | None

@@ -32,6 +32,10 @@ def survey(
                 layout.count(parameters["cycles"], "cycles", least=1)
             if kind == "noise":
                 layout.count(parameters["seed"], "seed", least=0)
+            if kind == "plateau":
+                layout.count(parameters["patience"], "patience", least=0)
+                layout.count(parameters["cooldown"], "cooldown", least=0)
+                layout.ratio(parameters["factor"], "factor")
             if kind == "geometric" and isinstance(parameters["to"], core.Number):
                 layout.reachable(parameters["to"].value, parameters["to"].span)
             for parameter in parameters.values():

@@ -38,6 +38,19 @@ _NUMBER_THEN_WORD: Final = re.compile(
     r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([A-Za-z_]\w*)", re.ASCII
 )
 _WORD_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)[ \t]+\Z")
+_ARGUMENTS: Final = frozenset(
+    name for curve in CURVES.values() for p in curve for name in (p.name, *p.also)
+)
+_NUMBER_BEFORE: Final = re.compile(r"[0-9.][ \t]+\Z")
+_FOREIGN_UNITS: Final = {
+    "batch": "step",
+    "batches": "steps",
+    "iteration": "step",
+    "iterations": "steps",
+    "updates": "steps",
+    "ep": "epochs",
+    "percent": "%",
+}
 _UNITS: Final = frozenset({"epoch", "epochs", "step", "steps"})
 _CALL_WITH_SPACE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)([ \t\r\n\f]+)\Z")
 _FOREIGN: Final = {
@@ -321,7 +334,7 @@ def _foreign_habit(
 ) -> Diagnostic | None:
     """Explain what is written as elsewhere: `==`, `const 0.1`, `epoch 10`, `n epochs`."""
     message = label = repair = ""
-    word = _WORD_BEFORE.search(source.text, max(0, span.start - 100), span.start)
+    word = _WORD_BEFORE.search(source.text, *_near(span))
     before = word[1] if word else ""
     if kind in ("KEY", "EQUAL") and source.text[span.end :].lstrip(" \t").startswith("=="):
         message = "`==` compares nothing here"
@@ -341,9 +354,25 @@ def _foreign_habit(
             "what it takes stands in parentheses",
         )
         repair = f"write `{before}({text})`"
+    elif kind in ("NUMBER", "QUANTITY", "NAME") and before in _ARGUMENTS and "COMMA" in accepts:
+        message, label = f"`{before}` without its `=`", "an argument is given with `=`"
+        repair = f"write `{before}={text}`"
+    elif kind == "NAME" and text == "if":
+        message, label = "there is no `if`", "time decides, with `until`"
+        repair = "write `0.1 until 10 then 0.01`"
+    elif kind == "NAME" and _NUMBER_BEFORE.search(source.text, *_near(span)):
+        meant = _FOREIGN_UNITS.get(text) or suggest(text, ["epochs", "steps"])
+        if meant is not None and suggest(text, sorted(KEYWORDS)) is None:
+            message, label = f"`{text}` is no unit", "units are epochs, steps and %"
+            repair = f"did you mean `{meant}`?"
     if not message:
         return None
     return Diagnostic(code="LRS102", message=message, primary=Label(span, label), help=repair)
+
+
+def _near(span: Span) -> tuple[int, int]:
+    """Return the stretch of text just before a place."""
+    return max(0, span.start - 100), span.start
 
 
 def _missing_then(

@@ -128,7 +128,7 @@ def _backend_is_tensorflow(situation: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic(
             code="LRS601",
             message=f"Keras runs on the `{backend}` backend",
-            help="until now lrdsl applies schedules on TensorFlow only: set "
+            help="so far lrdsl applies schedules on TensorFlow only: set "
             "KERAS_BACKEND=tensorflow before Keras is imported",
         )
 
@@ -139,19 +139,20 @@ def _program_needs_no_metrics(situation: Situation) -> Iterator[Diagnostic]:
             code="LRS601",
             message="the schedule reacts to metrics",
             primary=Label(situation.program.reactive, "depends on what training measures"),
-            help="until now lrdsl applies schedules of time only: give a time, such as "
+            help="so far lrdsl applies schedules of time only: give a time, such as "
             "`until 30`, here",
         )
 
 
 def _target_is_the_rate(situation: Situation) -> Iterator[Diagnostic]:
-    others = [target for target in situation.program.targets if target != "lr"]
+    others = [(name, node) for name, node in situation.program.checked.targets if name != "lr"]
     if others:
-        names = ", ".join(f"`{name}`" for name in others)
+        names = ", ".join(f"`{name}`" for name, _ in others)
         yield Diagnostic(
             code="LRS601",
             message=f"the schedule sets {names}",
-            help="until now lrdsl applies only `lr`: leave the other targets out, and give "
+            primary=Label(others[0][1].span, f"is for `{others[0][0]}`"),
+            help="so far lrdsl applies only `lr`: leave the other targets out, and give "
             "the optimizer a constant",
         )
 
@@ -205,7 +206,7 @@ def _training_is_on_one_device(situation: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic(
             code="LRS601",
             message=f"the model is distributed by `{found}`",
-            help="until now lrdsl applies schedules on one device: make and fit the model "
+            help="so far lrdsl applies schedules on one device: make and fit the model "
             "outside of the strategy's scope",
         )
 
@@ -216,7 +217,7 @@ def _optimizer_is_one(situation: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 code="LRS601",
                 message="the optimizer is a `MultiOptimizer`, which has a rate for each part",
-                help="until now lrdsl applies one rate: compile the model with one optimizer",
+                help="so far lrdsl applies one rate: compile the model with one optimizer",
             )
             return
     others = [
@@ -231,7 +232,7 @@ def _optimizer_is_one(situation: Situation) -> Iterator[Diagnostic]:
         yield Diagnostic(
             code="LRS601",
             message=f"the model holds another optimizer besides its own: {names}",
-            help="until now lrdsl applies one rate to one optimizer: train with the one "
+            help="so far lrdsl applies one rate to one optimizer: train with the one "
             "given to `compile`",
         )
 

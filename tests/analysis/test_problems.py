@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from asking import marked, problems
 
+import lrdsl
+
 NOTHING: dict[str, Any] = {}
 TRAINING: dict[str, Any] = {"epochs": 60, "steps_per_epoch": 10}
 
@@ -816,3 +818,14 @@ def test_problem_is_named_where_it_is(
         assert first.primary.span == span
         assert first.primary.text == label
     assert (first.code, first.message, first.help) == (code, message, repair)
+
+
+@pytest.mark.parametrize("first", ["1 / 0", "base", "1.1"])
+def test_a_let_that_was_reported_is_reported_once_however_many_are_made_of_it(
+    first: str,
+) -> None:
+    # Each is made of the one before twice: without a stand-in the work doubles every time.
+    lets = [f"let a0 = {first}", *(f"let a{i} = a{i - 1} * a{i - 1}" for i in range(1, 60))]
+    found = lrdsl.diagnose(lrdsl.SourceText("\n".join([*lets, "lr = a59"])))
+    assert len(found) == 1
+    assert found[0].code in ("LRS402", "LRS403")

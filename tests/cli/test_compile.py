@@ -38,7 +38,7 @@ def test_a_file_that_exists_is_replaced_only_by_force() -> None:
 def test_a_name_that_no_module_has_is_bad_usage() -> None:
     status, _, err = run("-", "-o", "a.txt")
     assert status == 2
-    assert "`a.txt` is not the name of a module: end it in .py" in err
+    assert "`a.txt` is not the name of a module: letters, digits and `_`, then .py" in err
 
 
 def test_a_problem_of_the_schedule_leaves_no_file() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from asking import marked, problems
 
+import lrdsl
+
 NOTHING: dict[str, Any] = {}
 TRAINING: dict[str, Any] = {"epochs": 60, "steps_per_epoch": 10}
 
@@ -124,7 +126,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS304",
         "the length of training is not known",
         "how long does it train?",
-        "write `train 60 epochs` in the file, or give `--epochs 60`",
+        "write `train 60 epochs` in the file, or give `--epochs 60` (`epochs=60` in Python)",
     ),
     (
         "«cosine(max=1)» repeat",
@@ -396,7 +398,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS407",
         "the optimizer's own rate is needed and unknown",
         "would start from it",
-        "say it with `from=` (or `max=`), or give `--base 0.001`",
+        "say it with `from=` (or `max=`), or give `--base 0.001` (`base=0.001` in Python)",
     ),
     (
         "momentum = «cosine()»\nlr = 1",
@@ -412,7 +414,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS407",
         "the optimizer's own rate is needed and unknown",
         "would start from it",
-        "say it with `from=` (or `max=`), or give `--base 0.001`",
+        "say it with `from=` (or `max=`), or give `--base 0.001` (`base=0.001` in Python)",
     ),
     (
         "cosine(max=1, cycles=«1.5»)",
@@ -536,3 +538,18 @@ def test_problem_is_named_where_it_is(
         assert first.primary.span == span
         assert first.primary.text == label
     assert (first.code, first.message, first.help) == (code, message, repair)
+
+
+def test_lengths_without_a_common_unit_are_limited() -> None:
+    lengths = " then ".join(f"0.1 for 1/{p}" for p in range(1001, 3001, 2))
+    found = lrdsl.diagnose(lrdsl.SourceText(f"train 9 epochs of 9 steps {lengths} then 1"))
+    assert [problem.code for problem in found] == ["LRS107"]
+    assert found[0].message == "a boundary needs a fraction of more than 4,096 bits"
+
+
+def test_parameters_of_a_plateau_are_in_their_range() -> None:
+    found = lrdsl.diagnose(lrdsl.SourceText("plateau(from=1, patience=-1, factor=0)"))
+    assert [problem.message for problem in found] == [
+        "`patience` cannot be -1",
+        "`factor` cannot be 0",
+    ]

@@ -70,7 +70,7 @@ def test_targets_other_than_the_rate() -> None:
     assert_says(
         refused_fit(make_model(STEPS), "lr = 0.1\nmomentum = 0.9\nweight_decay = lr / 2"),
         "the schedule sets `momentum`, `weight_decay`",
-        "until now lrdsl applies only `lr`",
+        "so far lrdsl applies only `lr`",
     )
 
 
@@ -172,7 +172,7 @@ def test_second_optimizer_in_the_model() -> None:
     assert_says(
         refused_fit(model),
         "the model holds another optimizer besides its own: `critic_optimizer`",
-        "until now lrdsl applies one rate to one optimizer",
+        "so far lrdsl applies one rate to one optimizer",
     )
 
 
