@@ -47,6 +47,12 @@ class Window:
     factor: Fraction = Fraction(1)
     parent: Window | None = None
 
+    @property
+    def is_one_turn(self) -> bool:
+        """Whether both clocks run through it together."""
+        (low, high), (first, last) = self.absolute, self.local
+        return high - low == (last - first) * self.factor
+
     def at(self, local: Fraction) -> Window:
         """Return the window in which one local tick of each instant's turn lies."""
         (low, high), (first, last) = self.absolute, self.local
@@ -124,7 +130,9 @@ def _bounds(formula: Formula, at: Window) -> Interval:
             # What is shown was the value at most one interval ago, or at the start.
             long = interval / at.factor if absolute else interval
             back = min(max(at.local[0] - long, start), at.local[0])
-            ago = (at.local[0] - back) * at.factor
+            # Over several turns the earliest instant may be the latest in its turn.
+            first = at.local[0] if at.is_one_turn else at.local[1]
+            ago = min(long, max(first - start, _ZERO)) * at.factor
             earlier = (at.absolute[0] - ago, at.absolute[1])
             return _bounds(operand, replace(at, local=(back, at.local[1]), absolute=earlier))
         case Outer(operand=operand):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asking import plan
 from generated_programs import planned
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from lrdsl.diagnostics import LrsError
@@ -19,6 +19,7 @@ _ROUNDING = 1e-12
 
 
 @given(planned, st.integers(0, 119), st.integers(0, 119))
+@example("((0.01 * floor(step / 7)) by epoch) for 1 repeat", 7, 10)
 @settings(max_examples=200, deadline=None)
 def test_no_value_lies_outside(text: str, one: int, other: int) -> None:
     try:
