@@ -131,8 +131,8 @@ def _bounds(formula: Formula, at: Window) -> Interval:
             long = interval / at.factor if absolute else interval
             back = min(max(at.local[0] - long, start), at.local[0])
             # Over several turns the earliest instant may be the latest in its turn.
-            first = at.local[0] if at.is_one_turn else at.local[1]
-            ago = min(long, max(first - start, _ZERO)) * at.factor
+            furthest = at.local[0] if at.is_one_turn else at.local[1]
+            ago = min(long, max(furthest - start, _ZERO)) * at.factor
             earlier = (at.absolute[0] - ago, at.absolute[1])
             return _bounds(operand, replace(at, local=(back, at.local[1]), absolute=earlier))
         case Outer(operand=operand):
