@@ -24,9 +24,6 @@ Steps: TypeAlias = int | slice | range | ArrayLike
 _BLOCK = 2**15
 """Steps evaluated at once: what they need stays in the processor's cache."""
 
-_CYCLES = 1000
-"""Ends of cycles listed for one segment at most."""
-
 
 @dataclass(frozen=True, slots=True)
 class Segment:

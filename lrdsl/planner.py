@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
-from lrdsl.numeric.exact import Exact
 from lrdsl.plan import Plan, Segment, Snapshot, SnapshotOptions
 from lrdsl.planning.bind import Binder
 from lrdsl.planning.dues import Due, snapshots, turn_ends
-from lrdsl.planning.evaluate import evaluate_at
+from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.frames import Part
 from lrdsl.planning.horizon import Horizon, make_horizon
@@ -29,11 +27,6 @@ from lrdsl.syntax.printer import print_expression
 
 if TYPE_CHECKING:
     from lrdsl.program import Program
-
-Steps: TypeAlias = int | slice | range | ArrayLike
-
-_BLOCK = 2**15
-"""Steps evaluated at once: what they need stays in the processor's cache."""
 
 _CYCLES = 1000
 """Ends of cycles listed for one segment at most."""
@@ -201,8 +194,8 @@ def _segment(
         horizon.in_unit(end),
         -int(-part.start // 1) if steps else None,
         -int(-end // 1) if steps else None,
-        _value(formula, part.start),
-        _value(formula, end, left=True),
+        value_at(formula, part.start),
+        value_at(formula, end, left=True),
         _one_line(program, part),
         program.source.location(part.span.start)[0],
         tuple(sorted(set(cycles))[:_CYCLES]),
@@ -216,11 +209,6 @@ def _one_line(program: Program, part: Part) -> str:
     # Comments and line ends are not part of what the segment says.
     tree = parse(type(program.source)(f"lr = {text}\n")).statements[0]
     return print_expression(tree.body)  # type: ignore[union-attr]
-
-
-def _value(formula: Formula, tick: Fraction, *, left: bool = False) -> float:
-    at = Exact(np.array([tick.numerator]), Fraction(1, tick.denominator), Fraction(0))
-    return float(evaluate_at(formula, at, left=left)[0])
 
 
 def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> list[Due]:
@@ -271,7 +259,7 @@ def _snapshots(dues: Sequence[Due], formula: Formula, horizon: Horizon) -> tuple
         if place in seen:  # two that ask for the same model get it once
             continue
         seen.add(place)
-        value = _value(formula, time, left=True) if step is None else _value(formula, place)
+        value = value_at(formula, time, left=True) if step is None else value_at(formula, place)
         result.append(
             Snapshot(
                 len(result) + 1,

@@ -55,3 +55,24 @@ def marked(text: str) -> tuple[str, Span]:
     start = text.index("«")
     end = text.index("»") - 1
     return text.replace("«", "").replace("»", ""), Span(start, end)
+
+
+def assert_first_problem(
+    text: str,
+    training: dict[str, Any],
+    code: str,
+    message: str,
+    label: str | None,
+    repair: str | None,
+) -> None:
+    """Hold the first problem of a text, whose place « » enclose, against its words."""
+    if label is None:  # not in the text
+        first = problems(text, **training)[0]
+        assert first.primary is None
+    else:
+        plain, span = marked(text)
+        first = problems(plain, **training)[0]
+        assert first.primary is not None
+        assert first.primary.span == span
+        assert first.primary.text == label
+    assert (first.code, first.message, first.help) == (code, message, repair)

@@ -6,13 +6,10 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-import numpy as np
-
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.numeric.constants import apply_constant
-from lrdsl.numeric.exact import Exact
-from lrdsl.planning.evaluate import evaluate_at
+from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import (
     Apply,
     By,
@@ -425,7 +422,7 @@ class Binder:
                 )
                 return _NOTHING
             return Instant(formula, at, left)
-        return Const(float(evaluate_at(formula, _tick(at), left=left)[0]))
+        return Const(value_at(formula, at, left=left))
 
     def _measure(self, formula: Formula) -> tuple[int, int]:
         """Return how deep a formula is, and how many nodes are visited to evaluate it."""
@@ -549,12 +546,6 @@ class Binder:
             "the last turn has no next",
             help="write `then` and a segment after it, or say the end: `linear(to=0)`",
         )
-
-
-def _tick(at: Fraction) -> Exact:
-    return Exact(
-        np.array([at.numerator], dtype=object), Fraction(1, at.denominator), ZERO
-    ).compact()
 
 
 def _outside(formula: Formula) -> Formula:

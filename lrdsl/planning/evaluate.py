@@ -109,6 +109,13 @@ def evaluate_at(formula: Formula, absolute: Exact, *, left: bool = False) -> Flo
         )
 
 
+def value_at(formula: Formula, tick: Fraction, *, left: bool = False) -> float:
+    """Return a formula's value at one tick of the training, which need not be whole."""
+    key = np.array([tick.numerator], dtype=object)
+    at = Exact(key, Fraction(1, tick.denominator), Fraction(0)).compact()
+    return float(evaluate_at(formula, at, left=left)[0])
+
+
 def as_floats(value: Value, size: int) -> Floats:
     """Return a value as float64 of one size."""
     if isinstance(value, Exact):

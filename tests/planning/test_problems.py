@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import marked, problems
+from asking import assert_first_problem
 
 import lrdsl
 
@@ -528,16 +528,7 @@ def test_problem_is_named_where_it_is(
     label: str | None,
     repair: str | None,
 ) -> None:
-    if label is None:  # not in the text
-        first = problems(text, **training)[0]
-        assert first.primary is None
-    else:
-        plain, span = marked(text)
-        first = problems(plain, **training)[0]
-        assert first.primary is not None
-        assert first.primary.span == span
-        assert first.primary.text == label
-    assert (first.code, first.message, first.help) == (code, message, repair)
+    assert_first_problem(text, training, code, message, label, repair)
 
 
 def test_lengths_without_a_common_unit_are_limited() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import marked, problems
+from asking import assert_first_problem
 
 NOTHING: dict[str, Any] = {}
 TRAINING: dict[str, Any] = {"epochs": 60, "steps_per_epoch": 10}
@@ -503,13 +503,4 @@ def test_problem_is_named_where_it_is(
     label: str | None,
     repair: str | None,
 ) -> None:
-    if label is None:  # not in the text
-        first = problems(text, **training)[0]
-        assert first.primary is None
-    else:
-        plain, span = marked(text)
-        first = problems(plain, **training)[0]
-        assert first.primary is not None
-        assert first.primary.span == span
-        assert first.primary.text == label
-    assert (first.code, first.message, first.help) == (code, message, repair)
+    assert_first_problem(text, training, code, message, label, repair)
