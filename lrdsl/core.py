@@ -31,6 +31,18 @@ class Time:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measure:
+    """How many of what a clock counts a time is (`elapsed / 10 steps`), a number.
+
+    `clock` is None where a time is divided by a time, which no unit matters to.
+    """
+
+    time: Core
+    clock: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Clock:
     """`epoch`, `step`, `elapsed`, `duration`, `progress` or `cycle`."""
 
@@ -192,6 +204,7 @@ class Stop:
 Core: TypeAlias = (
     Number
     | Time
+    | Measure
     | Clock
     | Reference
     | TargetValue
@@ -221,7 +234,7 @@ def is_time(node: Core) -> bool:
 def varies(node: Core) -> bool:
     """Return whether a node's value can change within a segment."""
     match node:
-        case Number() | Time() | Reference() | Word():
+        case Number() | Time() | Measure() | Reference() | Word():
             return False
         case Clock(name=name):
             return name not in ("duration", "cycle")
@@ -259,4 +272,6 @@ def children(node: Core | Segment) -> tuple[Core, ...]:
             return (operand, *parameters.values())
         case Compare(limit=limit):
             return (limit,)
+        case Measure(time=time):
+            return (time,)
     return ()

@@ -18,9 +18,9 @@ def suggest(
     """Return the name that was probably meant by `word`, or None if none is near.
 
     Tried in this order: what other libraries call the thing (`aliases`), the only
-    candidate that begins with the word (`cos` → `cosine`) or that the word begins with
-    (`constant` → `const`), and the smallest edit distance, of at most a third of the
-    length.  Case counts for nothing.
+    candidate, or family of candidates, that begins with the word (`cos` → `cosine`) or that
+    the word begins with (`constant` → `const`), and the smallest edit distance, of at most a
+    third of the length.  Case counts for nothing.
 
     Args:
         word: the name as written.
@@ -40,9 +40,11 @@ def suggest(
             if aliases.get(foreign) in names:
                 return aliases[foreign]
     for relation in (_differs_in_case, _is_beginning_of, _begins_with):
-        related = [name for name in names if relation(folded, name.casefold())]
-        if len(related) == 1:
-            return related[0]
+        related = sorted((n for n in names if relation(folded, n.casefold())), key=len)
+        if related and all(name.startswith(related[0]) for name in related):
+            # `cosin` begins `cosine` and `cosine_wave`: the plainest of one family is meant.
+            # `inverse_sqrt_decay` begins with `inverse_sqrt` and not just with `inverse`.
+            return related[-1] if relation is _begins_with else related[0]
     return _nearest(folded, names)
 
 

@@ -88,6 +88,7 @@ schedules = _unnamed(st.recursive(_leaves, _larger, max_leaves=12))
 _statements = st.one_of(
     _join(st.just("let peak ="), numbers),
     _join(st.just("def f(a, b=1) ="), schedules),
+    _join(st.just("def f(a, *, b=1) ="), schedules),
     _join(st.just("def f() ="), schedules),
     _join(st.sampled_from(("lr =", "momentum =", "steps =", "then =")), schedules),
     st.just("train 90 epochs of 390 steps"),
@@ -130,6 +131,11 @@ _curves = st.one_of(
     st.just("0.1 + 0.05 * sin(epoch)"),
     st.just("0.01 * floor(step / 7) + 0.001 * mod(elapsed, 2)"),
     st.just("0.001 * epoch"),
+    st.just("one_cycle(0.3, up=2)"),
+    st.just("rex(from=0.3, to=0.1)"),
+    st.just("triangular2(0.1, 0.3, 2, 7 steps)"),
+    st.just("multistep(0.5, 3, 25%)"),
+    st.just("0.1 * floor(elapsed / 7 steps) + 0.2 * duration / 5 epochs"),
 )
 _lengths = st.sampled_from(("1", "2.5", "7 steps", "1 / 3", "3 epochs + 1 step"))
 
@@ -154,3 +160,55 @@ def _longer(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 planned = _unnamed(st.recursive(_curves, _longer, max_leaves=6))
 """Schedules that most often have a plan of 12 epochs of 10 steps and a base of 0.1."""
+
+_anchored = st.sampled_from(
+    (
+        "0.1",
+        "linear(from=0.1, to=0.3)",
+        "cosine(max=0.3, min=0.1, cycles=3)",
+        "exp(0.1, from=0.3)",
+        "decay(0.9, every=3 steps, from=0.3) by 7 steps",
+        "0.2 + 0.1 * noise(seed=7, every=2 steps)",
+        "0.01 * floor(step / 7) + 0.001 * mod(elapsed, 2)",
+        "(linear(from=0.1, to=0.3) for 2.5 then 0.2 until 40% then cosine(to=0.1))",
+        "(cosine(max=0.3) for 2 repeat stretch 1.5 scale 0.9)",
+        "(triangular2(0.1, 0.3, 2, 7 steps))",
+        "rex(from=0.3, to=0.1)",
+        "one_cycle(0.3, up=2)",
+        "multistep(0.5, 3, 25%, from=0.3)",
+    )
+)
+anchored = st.one_of(
+    _anchored,
+    st.tuples(_anchored, _anchored).map(lambda p: f"({p[0]} + {p[1]})"),
+    st.tuples(_anchored, _anchored).map(lambda p: f"max({p[0]}, {p[1]})"),
+    _anchored.map(lambda x: f"({x} by epoch)"),
+)
+"""Schedules of 12 epochs of 10 steps that do not look at what was in force before them."""
+
+_times = st.sampled_from(("unit * 1", "unit * 2.5", "0.7 * unit", "unit / 3", "10%"))
+_timed = st.one_of(
+    st.just("0.1"),
+    st.just("cosine(max=0.3)"),
+    st.just("0.2 + 0.1 * progress"),
+    _times.map(lambda t: f"exp(0.1, every={t}, from=0.3)"),
+    _times.map(lambda t: f"decay(0.9, every={t}, from=0.3) by ({t})"),
+    _times.map(lambda t: f"triangular(0.1, 0.3, {t})"),
+    _times.map(lambda t: f"(0.1 * floor(elapsed / ({t})))"),
+    _times.map(lambda t: f"noise(seed=3, every={t}) + 1"),
+)
+scalable = _unnamed(
+    st.recursive(
+        _timed,
+        lambda inner: st.one_of(
+            st.tuples(inner, _times, inner).map(lambda p: f"(({p[0]}) for {p[1]} then {p[2]})"),
+            st.tuples(inner, _times).map(lambda p: f"(({p[0]}) for {p[1]} repeat)"),
+            st.tuples(inner, _times).map(
+                lambda p: f"(({p[0]}) for {p[1]} repeat 4 stretch 1.5 scale 0.9)"
+            ),
+            st.tuples(inner, _times).map(lambda p: f"(({p[0]}) skip {p[1]})"),
+        ),
+        max_leaves=5,
+    )
+)
+"""Schedules whose every time is a multiple of the `let` called `unit`, or a percentage."""

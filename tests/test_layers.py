@@ -16,6 +16,7 @@ PACKAGE = Path(lrdsl.__file__).parent
 LAYERS = (
     # Each may import what stands above it, and its own line.
     ("source", "limits", "vocabulary", "resources", "suggest"),
+    ("prelude",),
     ("diagnostics",),
     ("syntax.nodes",),
     ("syntax.errors",),

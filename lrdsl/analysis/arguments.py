@@ -73,7 +73,10 @@ def bind_arguments(
     missing = [p for p in parameters if p.required and p.name not in bound]
     if missing and not too_many:  # what is one too many may be what is missing
         names = ", ".join(f"`{p.name}`" for p in missing)
-        examples = ", ".join("…" if p.positional else f"{p.name}=…" for p in missing)
+        examples = ", ".join(
+            ["…"] * bool(bound)
+            + ["…" if p.positional and not bound else f"{p.name}=…" for p in missing]
+        )
         problems.add(
             "LRS204",
             f"`{name}` needs {names}",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 
 from lrdsl import core, limits
 from lrdsl.analysis.expand import Enough, Expander, TooLarge
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Declared, Deferred, Function, LetValue, Scope, Target
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
-from lrdsl.resources import grammar_text
+from lrdsl.prelude import entries
 from lrdsl.source import SourceText, Span
 from lrdsl.suggest import suggest
 from lrdsl.syntax import nodes
@@ -237,7 +238,7 @@ class _Declarations:
                 self._reserved(name, span)
             seen.add(name)
         index = len(self._declared)
-        function = Function(statement, index, prelude=False)
+        function = Function(lambda: statement, index, prelude=False)
         # The body on its own, with its parameters unknown, so that a mistake in a function
         # that nobody calls is found too.
         scope = self._scope()
@@ -369,10 +370,15 @@ class _Declarations:
 
 
 @lru_cache(maxsize=1)
-def _prelude() -> tuple[tuple[str, tuple[int, Declared]], ...]:
-    file = parse(SourceText(grammar_text("prelude.lrs"), "prelude.lrs"))
-    definitions = [s for s in file.statements if isinstance(s, nodes.Def)]
-    return tuple(
-        (definition.name, (index, Function(definition, index, prelude=True)))
-        for index, definition in enumerate(definitions)
-    )
+def _prelude() -> Mapping[str, tuple[int, Declared]]:
+    return {
+        name: (entry.index, Function(partial(_parsed, entry.text), entry.index, prelude=True))
+        for name, entry in entries().items()
+    }
+
+
+@cache
+def _parsed(text: str) -> nodes.Def:
+    (definition,) = parse(SourceText(text, "prelude.lrs")).statements
+    assert isinstance(definition, nodes.Def)
+    return definition

@@ -279,9 +279,9 @@ class Expander(Places):
             for argument in node.arguments:
                 self._expand(argument.value, scope)
             return core.Number(Fraction(1), span)
-        definition = declared.definition
+        definition = declared.read()
         specification = tuple(
-            CurveParameter(p.name, required=p.default is None, positional=True)
+            CurveParameter(p.name, required=p.default is None, positional=p.positional)
             for p in definition.parameters
         )
         bound = bind_arguments(
@@ -299,7 +299,10 @@ class Expander(Places):
             else:  # reported as missing
                 arguments[parameter.name] = None
         body = self._expand(definition.body, scope.inside(declared, arguments, blame))
-        return self._block(body, span)
+        whole = self._block(body, span)
+        if any(_opens(p) and p.name not in bound for p in definition.parameters):
+            self._kinds.starts_open(whole, name)
+        return whole
 
     def _chain(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
         first = node.operators[0]
@@ -499,3 +502,11 @@ def _moved(value: core.Core, span: Span) -> core.Core:
         case core.Apply(function=function, operands=operands, is_time=time, varies=varying):
             return core.Apply(function, operands, time, varying, span)
     return value
+
+
+def _opens(parameter: nodes.Parameter) -> bool:
+    """Return whether a function starts at what was in force unless told where."""
+    default = parameter.default
+    return (
+        parameter.name == "from" and isinstance(default, nodes.Name) and default.id == "entry"
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lrdsl import core
 from lrdsl.analysis.problems import Problems
+from lrdsl.analysis.terms import terms
 from lrdsl.numeric.constants import as_float, is_chain
 from lrdsl.source import Span
+from lrdsl.vocabulary import TIME_CLOCKS
 
 
 class Kinds:
@@ -13,6 +15,12 @@ class Kinds:
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
+        # By identity; the node is kept beside, so that its id stays its own.
+        self._open_calls: dict[int, tuple[core.Core, str]] = {}
+
+    def starts_open(self, node: core.Core, name: str) -> None:
+        """Note what a function gave whose `from` nobody said."""
+        self._open_calls[id(node)] = (node, name)
 
     def need_constant(self, node: core.Core, what: str) -> None:
         """Report what varies within a segment; `what` is the word before it."""
@@ -40,9 +48,11 @@ class Kinds:
         elif core.is_time(node):
             self.time_misplaced(node)
 
-    def time_misplaced(self, node: core.Core) -> None:
+    def time_misplaced(self, node: core.Core, *, is_divisor: bool = False) -> None:
         """Report a time where a value is needed."""
         repair = "write a number"
+        if is_divisor:
+            repair = "only a clock or a time is divided by a time: `elapsed / 10 epochs`"
         what = "a time stands where a value is needed"
         if isinstance(node, core.Time) and node.unit == "%":
             what = "a percentage stands where a value is needed"
@@ -64,30 +74,65 @@ class Kinds:
     def need_starts(self, parts: list[core.Core], operator: str) -> None:
         """Report factors that would start at whatever was in force."""
         for part in parts:
-            curve = _open_curve(part)
-            if curve is None:
+            start = self._open_start(part)
+            if start is None:
                 continue
             # A warmup climbs to what follows it, which a factor does not know.
-            warmup = isinstance(curve.parameters.get("to"), core.Reference)
+            warmup = False
             repair = "say `from=`, as in `linear(from=0, to=1)`"
-            if curve.kind == "exponential":
-                repair = (
-                    "the function is `e ^ x`; the curve takes `from=`, as in `exp(0.1, from=1)`"
-                )
+            if id(start) in self._open_calls:
+                name = self._open_calls[id(start)][1]
+                repair = f"say `from=`, as in `{name}(…, from=1)`"
+            elif isinstance(start, core.Curve):
+                warmup = _climbs_to_next(start)
+                if start.kind == "exponential":
+                    repair = (
+                        "the function is `e ^ x`; the curve takes `from=`, "
+                        "as in `exp(0.1, from=1)`"
+                    )
             if warmup:
                 repair = "write the factor out: `(linear(from=0, to=1) for 5)`"
             self._problems.add(
                 "LRS405",
                 f"a curve inside `{operator}` does not say where it starts",
-                curve.span,
+                start.span,
                 "would climb to the rate that follows" if warmup else "would start at a rate",
                 help=repair,
             )
+
+    def _open_start(self, node: core.Core) -> core.Core | None:
+        """Return what starts at whatever was in force before `node`."""
+        if id(node) in self._open_calls:
+            return node
+        match node:
+            case core.Curve(open=is_open):
+                return node if is_open else None
+            case core.Sequence(segments=segments):
+                start = self._open_start(segments[0].body)
+                if len(segments) > 1 and _climbs_to_next(start):
+                    # A warmup starts by itself, and where it climbs to is inside.
+                    rest = core.Sequence(segments[1:], node.span)
+                    return self._open_start(rest)
+                return start
+            case (
+                core.For(operand=operand)
+                | core.Skip(operand=operand)
+                | core.Repeat(operand=operand)
+                | core.By(operand=operand)
+                | core.Snapshot(operand=operand)
+            ):
+                return self._open_start(operand)
+            case core.Apply(operands=operands):
+                found = (self._open_start(operand) for operand in operands)
+                return next((start for start in found if start is not None), None)
+        return None
 
     def apply(self, function: str, operands: list[core.Core], span: Span) -> core.Core:
         """Return a function of nodes, after reporting operands that it cannot take."""
         if len(operands) == 1 and function in "+*":
             return operands[0]
+        if "/" in function:
+            operands = _measured(function, operands)
         times = [operand for operand in operands if core.is_time(operand)]
         for operand in operands:
             if core.is_condition(operand):
@@ -103,28 +148,55 @@ class Kinds:
             is_multiple = function in "*/" or is_chain(function)
             wrong = times[1:] if is_multiple and times[0] not in divisors else times
             for operand in wrong:
-                self.time_misplaced(operand)
+                self.time_misplaced(operand, is_divisor=operand in divisors)
         varying = any(map(core.varies, operands))
         # What was reported counts as a value, so that it is reported once.
         is_time = bool(times) and not wrong
         return core.Apply(function, tuple(operands), is_time, varying, span)
 
 
-def _open_curve(node: core.Core) -> core.Curve | None:
-    """Return a curve whose start is decided by what was in force before `node`."""
-    match node:
-        case core.Curve(open=is_open):
-            return node if is_open else None
-        case core.Sequence(segments=segments):
-            return _open_curve(segments[0].body)
-        case (
-            core.For(operand=operand)
-            | core.Skip(operand=operand)
-            | core.Repeat(operand=operand)
-            | core.By(operand=operand)
-            | core.Snapshot(operand=operand)
-        ):
-            return _open_curve(operand)
-        case core.Apply(operands=operands):
-            return next((c for c in map(_open_curve, operands) if c is not None), None)
-    return None
+def _climbs_to_next(node: core.Core | None) -> bool:
+    """Return whether a node is a warmup, the only curve whose `to` is `next` by itself."""
+    return isinstance(node, core.Curve) and isinstance(
+        node.parameters.get("to"), core.Reference
+    )
+
+
+def _measured(function: str, operands: list[core.Core]) -> list[core.Core]:
+    """Return the operands of a quotient, with its times as numbers.
+
+    A time stands beside a clock, or beside another time, on the other side of a `/`.
+    """
+    result = list(operands)
+    dividends: list[int] = []
+    operators = "*" + (function if is_chain(function) else function * (len(operands) - 1))
+    for index, (operator, operand) in enumerate(zip(operators, operands, strict=True)):
+        if not (core.is_time(operand) or _clock(operand)):
+            continue
+        if operator == "*":
+            dividends.append(index)
+            continue
+        # The nearest one before it, unless both are clocks, whose quotient needs nothing.
+        if dividends and (core.is_time(operand) or core.is_time(operands[dividends[-1]])):
+            which = dividends.pop()
+            result[which], result[index] = _pair(operands[which], operand)
+    return result
+
+
+def _pair(dividend: core.Core, divisor: core.Core) -> tuple[core.Core, core.Core]:
+    """Return the two sides of a quotient of times as numbers."""
+    clock = _clock(dividend) or _clock(divisor)
+    amounts = [terms(side) or {} for side in (dividend, divisor)]
+    if clock is None and amounts[0].keys() == amounts[1].keys() and len(amounts[0]) == 1:
+        (above,), (below,) = (amount.values() for amount in amounts)
+        return core.Number(above, dividend.span), core.Number(below, divisor.span)
+    return _measure(dividend, clock), _measure(divisor, clock)
+
+
+def _measure(side: core.Core, clock: str | None) -> core.Core:
+    return core.Measure(side, clock, side.span) if core.is_time(side) else side
+
+
+def _clock(node: core.Core) -> str | None:
+    """Return the name of a clock that counts a unit."""
+    return node.name if isinstance(node, core.Clock) and node.name in TIME_CLOCKS else None

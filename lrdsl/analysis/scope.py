@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -28,9 +28,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A `def`, of the file or of the prelude; `index` is its place among the declarations."""
+    """A `def`, of the file or of the prelude.
 
-    definition: nodes.Def
+    `read` returns its tree, which the prelude parses when it is asked for; `index` is its
+    place among the declarations.
+    """
+
+    read: Callable[[], nodes.Def]
     index: int
     prelude: bool
 

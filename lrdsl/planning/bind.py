@@ -124,6 +124,8 @@ class Binder:
                 return Const(value)
             case core.Clock(name=name):
                 return self._clock(name, node.span, frame)
+            case core.Measure(time=time, clock=clock):
+                return self._measure_of(time, clock, frame)
             case core.Reference(name=name):
                 return self._reference(name, node.span, frame)
             case core.TargetValue(target=target):
@@ -180,6 +182,19 @@ class Binder:
             case "progress":
                 return self._progress(frame)
         return Cycle() if frame.turning else Const(ZERO)
+
+    def _measure_of(self, time: core.Core, clock: str | None, frame: Frame) -> Formula:
+        ticks = self._layout.positive(time, frame.block, "/")
+        each: Fraction | None
+        match clock:
+            case "epoch" | "step":
+                each = self._horizon.epoch if clock == "epoch" else self._horizon.step
+            case "elapsed" | "duration":
+                each = self._layout.bare(time.span)
+            case _:
+                each = Fraction(1)
+        # Without what the clock counts, the clock itself is reported.
+        return Const(ticks / each) if isinstance(ticks, Fraction) and each else _NOTHING
 
     def _progress(self, frame: Frame) -> Clock:
         length = frame.length or Fraction(1)  # a segment without length is never asked
@@ -282,16 +297,18 @@ class Binder:
     ) -> Formula:
         formula = self._bind(operand, frame)
         if interval is None:
-            epoch = self._layout.time(
-                core.Time(Fraction(1), "epochs", span), Open.UNKNOWN, "by"
-            )
-            if not isinstance(epoch, Fraction):
-                return _NOTHING
-            return By(formula, frame.start, epoch, True)
-        ticks = self._layout.positive(interval, frame.block, "by")
+            epoch = core.Time(Fraction(1), "epochs", span)
+            ticks = self._layout.time(epoch, Open.UNKNOWN, "by")
+        else:
+            ticks = self._layout.positive(interval, frame.block, "by")
         if not isinstance(ticks, Fraction):
             return _NOTHING
-        return By(formula, frame.start, ticks, False)
+        staircase = By(formula, frame.start, ticks, interval is None)
+        # At the end of its operand it stays in its last interval, and holds that.
+        natural = self._layout.natural(operand, frame.block)
+        if isinstance(natural, Fraction) and 0 < natural < frame.length:
+            return self._hold(staircase, frame.start + natural, frame)
+        return staircase
 
     # -- time ---------------------------------------------------------------------------
 

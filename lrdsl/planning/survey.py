@@ -68,6 +68,8 @@ def survey(
             if turns is not None:
                 inside = turns.length
                 survey(layout, turns.body, inside, inside, follows or count is None)
+        case core.Measure(time=time):
+            layout.positive(time, block, "/")
         case core.Apply(operands=operands):
             for operand in operands:
                 survey(layout, operand, length, length, follows)

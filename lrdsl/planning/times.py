@@ -47,10 +47,14 @@ class Times:
                 values = [self.constant(operand, what) for operand in operands]
                 known = [v for v in values if v is not None]
                 return apply_constant(function, known) if len(known) == len(values) else None
-        name = node.name if isinstance(node, core.Clock | core.Reference) else "this"
+        name = "a formula"
+        if isinstance(node, core.Clock | core.Reference):
+            name = f"`{node.name}`"
+        elif isinstance(node, core.Measure):
+            name = "a quotient of times"
         self.problems.add(
             "LRS306",
-            f"`{name}` decides `{what}`",
+            f"{name} decides `{what}`",
             node.span,
             "times and counts are numbers known before training",
             help="write a number, or a `let`",

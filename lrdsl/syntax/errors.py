@@ -62,8 +62,8 @@ _FOREIGN: Final = {
     "'": "a metric's name is quoted with `\"`",
     "{": "blocks are written in parentheses",
     "}": "blocks are written in parentheses",
-    "[": "blocks are written in parentheses",
-    "]": "blocks are written in parentheses",
+    "[": "there are no lists: values are given one after another, blocks in parentheses",
+    "]": "there are no lists: values are given one after another, blocks in parentheses",
     ":": "a value is given with `=`",
     "×": "multiplication is written `*`",
     "·": "multiplication is written `*`",
@@ -402,6 +402,8 @@ def _generic(text: str, kind: str, span: Span, accepts: frozenset[str]) -> Diagn
         )
     elif kind == "STAR" and "CALL" in accepts:
         repair = "a power is written `^`"
+    elif accepts == {"COMMA"}:
+        repair = "after `*` come the parameters that go by name: `def f(a, *, b=1) = …`"
     elif kind == "COMPARE":
         label = "a condition stands after `until`, one comparison at a time"
     elif kind == "EQUAL" and "THEN" in accepts:

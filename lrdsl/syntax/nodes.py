@@ -214,10 +214,15 @@ class Let:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a `def`; `default` is None where the caller must give it."""
+    """One parameter of a `def`.
+
+    `default` is None where the caller must give it; `positional` where it may be given by
+    position, before the `*`.
+    """
 
     name: str
     default: Expression | None
+    positional: bool
     span: Span = field(compare=False)
     name_span: Span = field(compare=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
@@ -188,7 +189,13 @@ class _Builder(Transformer):  # type: ignore[type-arg]
 
     def define(self, parts: list[Any]) -> nodes.Def:
         name, body = parts[1], parts[-1]
-        parameters = tuple(p for p in parts[2:-1] if isinstance(p, nodes.Parameter))
+        head = parts[2:-1]
+        star = head.index("*") if "*" in head else len(head)
+        parameters = tuple(
+            replace(part, positional=index < star)
+            for index, part in enumerate(head)
+            if isinstance(part, nodes.Parameter)
+        )
         return nodes.Def(str(name), parameters, body, _span(parts[0], body), _span(name))
 
     def assign(self, parts: list[Any]) -> nodes.Assign:
@@ -198,7 +205,7 @@ class _Builder(Transformer):  # type: ignore[type-arg]
     def parameter(self, parts: list[Any]) -> nodes.Parameter:
         default = parts[2] if len(parts) > 1 else None
         return nodes.Parameter(
-            str(parts[0]), default, _span(parts[0], parts[-1]), _span(parts[0])
+            str(parts[0]), default, True, _span(parts[0], parts[-1]), _span(parts[0])
         )
 
     def sequence(self, parts: list[Any]) -> nodes.Expression:

@@ -150,7 +150,10 @@ def _statement(statement: nodes.Statement, out: _Writer) -> None:
             out.write(f"def {name}(")
             for index, parameter in enumerate(parameters):
                 out.comments_before(parameter.span.start)
-                out.write(", " * bool(index) + parameter.name)
+                out.write(", " * bool(index))
+                if not parameter.positional and all(p.positional for p in parameters[:index]):
+                    out.write("*, ")
+                out.write(parameter.name)
                 if parameter.default is not None:
                     out.write("=")
                     _expression(parameter.default, out)

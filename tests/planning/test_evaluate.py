@@ -8,13 +8,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from asking import Floats, plan, rates
-from generated_programs import planned
+from generated_programs import anchored, planned, scalable
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import lrdsl
 from lrdsl.diagnostics import LrsError
 from lrdsl.plan import Plan
+from lrdsl.source import SourceText
+from lrdsl.syntax.parser import parse
+from lrdsl.syntax.printer import print_file
 
 QUICK = settings(max_examples=120, deadline=None)
 
@@ -106,12 +109,41 @@ def test_a_sequence_of_one_is_its_segment(text: str) -> None:
 @QUICK
 def test_printed_and_read_again_it_is_the_same_plan(text: str) -> None:
     made = the_plan(text)
-    again = lrdsl.loads(made.program.text).plan(epochs=12, steps_per_epoch=10, base=0.1)
+    printed = print_file(parse(SourceText(made.program.text)))
+    again = lrdsl.loads(printed).plan(epochs=12, steps_per_epoch=10, base=0.1)
     same(again.values(), made.values())
     assert again.snapshots == made.snapshots
     assert [(s.start, s.end, s.cycles) for s in again.segments] == [
         (s.start, s.end, s.cycles) for s in made.segments
     ]
+
+
+@given(anchored, st.sampled_from(("1", "2.5", "7 steps", "1 / 3", "10%", "11 epochs")))
+@QUICK
+def test_cut_and_continued_it_is_the_same_to_the_bit(text: str, time: str) -> None:
+    # A boundary makes the segment shorter, and `for` says that the curve is not.
+    whole = the_plan(text)
+    cut = the_plan(f"({text}) for 12 until {time} then ({text}) for 12 skip {time}")
+    same(cut.values(), whole.values())
+
+
+@given(scalable, st.sampled_from(((24, 5), (6, 20), (1, 120), (120, 1), (60, 2))))
+@QUICK
+def test_time_and_horizon_scaled_together_change_nothing(
+    text: str, scaled: tuple[int, int]
+) -> None:
+    epochs, each = scaled
+    program = f"let unit = 1\nlr = 0 * unit + ({text})"
+    made = planned_or_none(program)
+    assume(made is not None)  # a percentage needs a block whose length is known
+    assert made is not None
+    factor = Fraction(epochs, 12)
+    same(
+        lrdsl.loads(program, unit=f"{factor.numerator} / {factor.denominator}")
+        .plan(epochs=epochs, steps_per_epoch=each)
+        .values(),
+        made.values(),
+    )
 
 
 @given(planned)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from asking import plan, problems, rates, times
@@ -327,3 +329,65 @@ def test_many_warnings_hide_no_error() -> None:
     with pytest.raises(lrdsl.LrsError) as caught:
         plan(text, 60)
     assert [d.code for d in caught.value.diagnostics] == ["LRS303"]
+
+
+@pytest.mark.parametrize(
+    ("quotient", "formula"),
+    [
+        # 20 epochs of 5 steps; the clock of the second segment begins at epoch 10.
+        ("elapsed / 4 epochs", lambda t: (t - 10) / 4),
+        ("elapsed / 4", lambda t: (t - 10) / 4),
+        ("elapsed / 10 steps", lambda t: (t - 10) / 2),
+        ("elapsed / 20%", lambda t: (t - 10) / 2),
+        ("elapsed / (1 epoch + 5 steps)", lambda t: (t - 10) / 2),
+        ("elapsed / (3 * 10 steps)", lambda t: (t - 10) / 6),
+        ("duration / 1 step", lambda t: 50 + 0 * t),
+        ("epoch / 10 steps", lambda t: t / 2),
+        ("step / 2 epochs", lambda t: t / 2),
+        ("2 * elapsed / 4 epochs / 5", lambda t: (t - 10) / 10),
+        ("epoch / 2 epochs * elapsed / 5 steps", lambda t: t / 2 * (t - 10)),
+        ("5 steps / (elapsed + 1)", None),
+        ("2 epochs / step", lambda t: 10 / (t * 5)),
+        ("10 steps / 1 epoch", lambda t: 2 + 0 * t),
+        ("30% / 10%", lambda t: 3 + 0 * t),
+        ("floor(elapsed / 15 steps)", lambda t: np.floor((t * 5 - 50) / 15)),
+        ("max(elapsed / 1 step, 3)", lambda t: np.maximum(t * 5 - 50, 3)),
+    ],
+)
+def test_a_time_divides_a_clock_or_a_time(quotient: str, formula: Any) -> None:
+    text = f"1 until 10 then {quotient}"
+    if formula is None:
+        found = [d.message for d in problems(text, epochs=20, steps_per_epoch=5)]
+        assert found == ["a time stands where a value is needed"]
+        return
+    made = rates(text, 20, 5)
+    np.testing.assert_allclose(made[50:], formula(times(20, 5)[50:]), rtol=1e-12)
+
+
+def test_a_quotient_of_times_of_one_unit_is_a_number_everywhere() -> None:
+    assert starts("let n = 20 epochs / 10 epochs  lr = 0.1 until n then 0.2") == [0, 2]
+    assert starts("0.1 until 2 * 30 steps / 10 steps then 0.2") == [0, 6]
+
+
+def test_a_quotient_that_needs_steps_per_epoch_says_so() -> None:
+    assert [d.code for d in problems("elapsed / 10 steps", epochs=20)] == ["LRS303"]
+    assert rates("elapsed / 10 epochs + epoch / 1 epoch", 20, 1)[10] == 11
+
+
+def test_a_time_that_divides_is_above_zero() -> None:
+    (problem,) = problems("elapsed / 0 epochs", epochs=20, steps_per_epoch=1)
+    assert (problem.code, problem.message) == ("LRS308", "`/` is 0 epochs")
+
+
+def test_a_quotient_of_times_of_two_units_decides_no_boundary() -> None:
+    found = problems("0.1 until 10 steps / 1 epoch then 0.2", epochs=20, steps_per_epoch=5)
+    assert found[0].message == "a quotient of times decides `until`"
+
+
+@pytest.mark.parametrize(
+    "text", ["linear(from=1, to=0) for 10 by 3", "(linear(from=1, to=0) for 10) by 3"]
+)
+@pytest.mark.parametrize("after", ["", " then const()", " until 15 then const()"])
+def test_a_staircase_whose_operand_ends_holds_its_last_interval(text: str, after: str) -> None:
+    made = rates(text.format("linear(from=1, to=0)") + after, 20, 1)
+    np.testing.assert_allclose(made[9:], 0.1, rtol=1e-12)

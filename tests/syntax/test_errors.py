@@ -158,6 +158,22 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "statements need nothing between them but a space or a new line",
     ),
     (
+        "lr = multistep(0.1, «[»30, 60])",
+        NOTHING,
+        "LRS102",
+        "the character `[` has no meaning here",
+        "neither a name nor a sign of the language",
+        "there are no lists: values are given one after another, blocks in parentheses",
+    ),
+    (
+        "def f(a, *«)» = a",
+        NOTHING,
+        "LRS102",
+        "expected `,`, found `)`",
+        "",
+        "after `*` come the parameters that go by name: `def f(a, *, b=1) = …`",
+    ),
+    (
         "«{»1}",
         NOTHING,
         "LRS102",

@@ -229,3 +229,12 @@ def test_the_parser_stops_at_the_first_thing_it_cannot_read() -> None:
     with pytest.raises(LrsError) as caught:
         parse(SourceText("0.1 until\n) then ("))
     assert len(caught.value.diagnostics) == 1
+
+
+def test_parameters_after_a_star_go_by_name() -> None:
+    (definition,) = parse(SourceText("def f(a, b=1, *, c, d=2) = a")).statements
+    assert isinstance(definition, nodes.Def)
+    assert [p.positional for p in definition.parameters] == [True, True, False, False]
+    (named,) = parse(SourceText("def f(*, a) = a")).statements
+    assert isinstance(named, nodes.Def)
+    assert not named.parameters[0].positional

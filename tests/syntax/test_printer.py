@@ -39,6 +39,8 @@ def test_canonical_text_prints_as_itself(line: str) -> None:
         ("train 5 epochs of 3 steps lr=0.1", "train 5 epochs of 3 steps\nlr = 0.1\n"),
         ("let a=1\n\n\n\nlr=a", "let a = 1\n\nlr = a\n"),
         ("def f(a,b = 1)=a", "def f(a, b=1) = a\n"),
+        ("def f(a,*,b=1, c)=a", "def f(a, *, b=1, c) = a\n"),
+        ("def f( * , b ) = b", "def f(*, b) = b\n"),
         ("# why\n0.1#how", "# why\n0.1  # how\n".replace("# how", "#how")),
         ("lr = 0.1 until 5 # first\nthen 2", "lr = 0.1 until 5  # first\n    then 2\n"),
         ("", ""),
