@@ -15,6 +15,7 @@ from lrdsl.highlights import (
     curve,
     highlights,
     length_in_words,
+    main_target,
     smallest_tick,
 )
 from lrdsl.render import display_width, visible
@@ -102,6 +103,13 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
         hint = f"{count} warning{'s' if count > 1 else ''}: `lrdsl check` shows them"
         out.extend(["", *(ink.paint(line, _WARN) for line in _wrap(hint, width))])
     return "\n".join(line.rstrip() for line in out)
+
+
+def drawing(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
+    """Return the curve of the plan's main target alone, as `preview` draws it."""
+    target = main_target(plan)
+    lines = _curve(plan, target, max(width, NARROWEST), _Ink(unicode, colour), is_first=True)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _title(plan: Plan, width: int, ink: _Ink) -> list[str]:

@@ -93,7 +93,8 @@ FORMULAS: list[tuple[str, Callable[[Floats, Floats], Floats]]] = [
         lambda t, p: 2 * 20 ** (_arc(t) - _arc(0 * t)),
     ),
     ("inverse_sqrt(10, from=2)", lambda t, p: 2 / np.sqrt(1 + t / 10)),
-    ("power_law(0.51, 5, from=2)", lambda t, p: 2 * (1 + t / 5) ** -0.51),
+    ("inverse_sqrt(10, to=0.1, from=2)", lambda t, p: 0.1 + 1.9 / np.sqrt(1 + t / 10)),
+    ("power_law(0.51, 5, to=1, from=2)", lambda t, p: 1 + (1 + t / 5) ** -0.51),
     (
         "noam(64, 20, factor=3) skip 1 step",
         lambda t, p: 3 / 8 * np.minimum((t * STEPS + 1) ** -0.5, (t * STEPS + 1) * 200.0**-1.5),
@@ -138,6 +139,18 @@ FORMULAS: list[tuple[str, Callable[[Floats, Floats], Floats]]] = [
             [_ease(p / 0.4, 0.2, 2), _ease((p - 0.4) / 0.4, 2, 0.2)],
             _ease((p - 0.8) / 0.2, 0.2, 0.002),
         ),
+    ),
+    (
+        "one_cycle(2, up=40%, div=10, to=0.1)",
+        lambda t, p: np.where(p < 0.4, _ease(p / 0.4, 0.2, 2), _ease((p - 0.4) / 0.6, 2, 0.1)),
+    ),
+    (
+        "one_cycle_three_phase(2, up=30, down=85, to=0.1, shape=linear(from=0, to=1))",
+        lambda t, p: np.interp(t, [0, 30, 85, 100], [0.08, 2, 0.08, 0.1]),
+    ),
+    (
+        "wsd(2, decay=20, shape=exp(to=0.02))",
+        lambda t, p: 2 * 0.01 ** ((t - 80) / 20).clip(0),
     ),
     (
         "slanted_triangular(2, cut=20%, ratio=16)",

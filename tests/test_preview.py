@@ -7,7 +7,7 @@ import drawn_plans as plans
 import pytest
 
 import lrdsl
-from lrdsl.preview import NARROWEST, preview
+from lrdsl.preview import NARROWEST, drawing, preview
 from lrdsl.program import make_program
 from lrdsl.render import display_width
 from lrdsl.source import SourceText
@@ -54,6 +54,13 @@ def test_colour_changes_nothing_but_colour(name: str) -> None:
 @pytest.mark.parametrize("name", plans.CASES)
 def test_without_unicode_there_is_only_ascii(name: str) -> None:
     assert shown(name, unicode=False).isascii()
+
+
+@pytest.mark.parametrize("name", plans.CASES)
+def test_a_drawing_is_the_curve_of_the_preview_and_nothing_else(name: str) -> None:
+    text = drawing(plans.plan(name), 80, unicode=True, colour=False)
+    assert text.startswith("lr")
+    assert f"\n\n{text}\n\nfirst  " in shown(name)
 
 
 def test_a_wide_range_is_shown_on_a_log_scale_that_says_so() -> None:

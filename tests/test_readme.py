@@ -13,6 +13,7 @@ import pytest
 from draw_pictures import HORIZONS, REACTIVE
 
 import lrdsl
+from lrdsl.catalogue import pages
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,6 +88,12 @@ def test_every_example_is_shown_with_its_text_and_its_picture() -> None:
         assert path.stem in {*HORIZONS, *REACTIVE}
         schedule = path.read_text(encoding="utf-8").partition("\n")[2].strip()
         assert schedule.splitlines()[-1] in README, path.name
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_curve_is_in_a_table(name: str) -> None:
+    rows = (line for line in README.splitlines() if line.startswith("| `"))
+    assert any(f"`{name}(" in row.split(" | ")[0] for row in rows)
 
 
 def test_links_lead_somewhere() -> None:

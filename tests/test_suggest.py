@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from lrdsl.prelude import entries
 from lrdsl.suggest import LONGEST_WORD, MOST_CANDIDATES, suggest
+from lrdsl.vocabulary import CLOCKS, FOREIGN, FUNCTIONS, REFERENCES
+from lrdsl.vocabulary import CURVES as PRIMITIVES
 
 CURVES = ["const", "cosine", "cos", "decay", "exp", "inverse", "linear", "min", "max", "poly"]
 ALIASES = {"exponential": "exp", "polynomial": "poly", "steplr": "step"}
@@ -53,3 +56,24 @@ def test_a_word_or_a_list_over_the_limit_costs_nothing() -> None:
     names = (f"name{number}" for number in range(10**12))
     assert suggest("zzzzz", names) is None
     assert next(names) == f"name{MOST_CANDIDATES}"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        pytest.param("inver", "inverse", id="beginning of a family: its plainest"),
+        pytest.param("inverse_sqrt_decay", "inverse_sqrt", id="a family and more: the longest"),
+        pytest.param("inverse_time", "inverse", id="only one of the family and more"),
+        pytest.param("in", None, id="beginning of two families"),
+    ],
+)
+def test_names_that_begin_alike_are_told_apart(word: str, expected: str | None) -> None:
+    assert suggest(word, ["inverse_sqrt", "inverse", "inner"]) == expected
+
+
+def test_foreign_names_are_not_ours_and_stand_for_what_is() -> None:
+    ours = {*PRIMITIVES, *FUNCTIONS, *CLOCKS, *REFERENCES, *entries()}
+    parameters = {p.name for curve in PRIMITIVES.values() for p in curve}
+    assert set(FOREIGN.values()) <= ours | parameters
+    assert not ours & set(FOREIGN)
+    assert all(name == name.casefold() for name in FOREIGN)

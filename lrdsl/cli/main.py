@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Report what is wrong in schedules.",
     "plot": "Show a schedule's curve, here or as a picture.",
     "values": "Write the value at every step, as a table.",
+    "curves": "List the curves of the language, or explain one.",
     "train": "Train a Keras program with a schedule.",
     "compile": "Write a schedule as a Python module of its own.",
 }

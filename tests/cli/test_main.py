@@ -35,8 +35,11 @@ def imported_by(*args: str) -> set[str]:
     return set(eval(done.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), (), ("chekc",)])
-def test_help_and_mistyped_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "args",
+    [("--help",), ("--version",), (), ("chekc",), ("curves",), ("curves", "cosin")],
+)
+def test_help_lists_and_mistyped_names_import_nothing_heavy(args: tuple[str, ...]) -> None:
     assert imported_by(*args) == set()
 
 
@@ -49,6 +52,7 @@ def test_terminal_plot_does_not_import_matplotlib(tmp_path: Path) -> None:
     (tmp_path / "a.lrs").write_text("0.1")
     found = imported_by("plot", str(tmp_path / "a.lrs"), "--epochs", "2")
     assert found <= {"lark", "numpy"}
+    assert imported_by("curves", "cosine") <= {"lark", "numpy"}
 
 
 def test_help_lists_every_command_with_what_it_does() -> None:
