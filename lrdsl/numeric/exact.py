@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrdsl.numeric.constants import as_float
+from lrdsl.numeric.constants import as_float, as_fraction
 
 _INT64_SAFE = 2**62
 _FLOAT_SAFE = 2**53
+_SPLITTER = 2.0**27 + 1
+_PAIR_ERROR = 2.0**-98
+"""What the sum of a few pairs is wrong by at most, as a share of the largest of them."""
+_PAIR_SMALLEST, _PAIR_LARGEST = 1e-200, 1e200
+"""Where the halves of a pair neither vanish nor overflow."""
 _EXACT_BITS = 8192
 """Bits of a line's numbers up to which sums and multiples stay exact: a million rationals
 of more would fill the memory."""
@@ -41,13 +46,18 @@ class Exact:
 
     def numerators(self) -> tuple[NDArray[Any], int]:
         """Return integers n and one denominator d > 0 with the values n / d."""
-        d = lcm(self.scale.denominator, self.offset.denominator)
-        a = self.scale.numerator * (d // self.scale.denominator)
-        b = self.offset.numerator * (d // self.offset.denominator)
+        a, b, d = self._line()
         n = _affine(self.key, a, b)
         if d >= _INT64_SAFE and n.dtype != object:
             n = n.astype(object)  # so that n // d stays within Python's integers
         return n, d
+
+    def _line(self) -> tuple[int, int, int]:
+        """Return integers with the values (key · a + b) / d, d > 0."""
+        d = lcm(self.scale.denominator, self.offset.denominator)
+        a = self.scale.numerator * (d // self.scale.denominator)
+        b = self.offset.numerator * (d // self.offset.denominator)
+        return a, b, d
 
     @property
     def is_cheap(self) -> bool:
@@ -62,15 +72,37 @@ class Exact:
 
     def to_float(self) -> NDArray[np.float64]:
         """Return the float64 nearest to each value, infinite where it is too large."""
-        n, d = self.numerators()
-        if n.dtype != object and d < _FLOAT_SAFE and _largest(n) < _FLOAT_SAFE:
+        a, b, d = self._line()
+        if d < _FLOAT_SAFE and max(_largest(self.key), 1) * abs(a) + abs(b) < _FLOAT_SAFE:
             # A quotient of two exact float64 is correctly rounded.
-            return np.divide(n.astype(np.float64), float(d))
-        # So is Python's own division of integers, whatever their size.
-        try:
-            return np.array([int(i) / d for i in n], dtype=np.float64)
-        except OverflowError:
-            return np.array([as_float(Fraction(int(i), d)) for i in n], dtype=np.float64)
+            return np.divide((self.key * a + b).astype(np.float64), float(d))
+        result, certain = self._in_pairs()
+        rest = np.flatnonzero(~certain)
+        if rest.size:
+            result[rest] = _quotients(_affine(self.key[rest], a, b), d)
+        return result
+
+    def _in_pairs(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the values in pairs of float64, and which are certainly the nearest ones.
+
+        A pair holds 106 bits: all but the values that lie next to the middle between two
+        float64 are decided by them.
+        """
+        pairs = [_pair(number) for number in (self.scale, self.offset)]
+        if self.key.dtype == object or _largest(self.key) >= _FLOAT_SAFE or None in pairs:
+            return np.empty(len(self)), np.zeros(len(self), np.bool_)
+        (scale, scale_rest), (offset, offset_rest) = (pair or (0.0, 0.0) for pair in pairs)
+        key = self.key.astype(np.float64)
+        product, product_rest = _two_product(key, scale)
+        total, total_rest = _two_sum(product, offset)
+        rest = total_rest + (product_rest + key * scale_rest + offset_rest)
+        error = (np.abs(product) + abs(offset)) * _PAIR_ERROR
+        result: NDArray[np.float64] = total + rest
+        left_over = rest - (result - total)
+        certain: NDArray[np.bool_] = (result + (left_over - error) == result) & (
+            result + (left_over + error) == result
+        )
+        return result, certain & (np.abs(result) > _PAIR_SMALLEST)
 
     def floor(self) -> Exact:
         """Return the largest integer ≤ each value."""
@@ -110,6 +142,40 @@ class Exact:
 
     def __mul__(self, factor: Fraction) -> Exact:
         return Exact(self.key, self.scale * factor, self.offset * factor)
+
+
+def _pair(number: Fraction) -> tuple[float, float] | None:
+    """Return two float64 whose sum is a number to 106 bits, None where it is out of reach."""
+    high = as_float(number)
+    if number and not _PAIR_SMALLEST < abs(high) < _PAIR_LARGEST:
+        return None
+    return high, as_float(number - as_fraction(high))
+
+
+def _two_product(a: NDArray[np.float64], b: float) -> tuple[NDArray[np.float64], Any]:
+    """Return a·b and what it lacks (Dekker 1971)."""
+    product = a * b
+    a_high = a * _SPLITTER - (a * _SPLITTER - a)
+    b_high = b * _SPLITTER - (b * _SPLITTER - b)
+    a_low, b_low = a - a_high, b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + (
+        a_low * b_low
+    )
+
+
+def _two_sum(a: NDArray[np.float64], b: float) -> tuple[NDArray[np.float64], Any]:
+    """Return a + b and what it lacks (Knuth)."""
+    total = a + b
+    b_seen = total - a
+    return total, (a - (total - b_seen)) + (b - b_seen)
+
+
+def _quotients(numerators: NDArray[Any], d: int) -> NDArray[np.float64]:
+    # Python's own division of integers is correctly rounded, whatever their size.
+    try:
+        return np.array([int(n) / d for n in numerators], dtype=np.float64)
+    except OverflowError:
+        return np.array([as_float(Fraction(int(n), d)) for n in numerators], dtype=np.float64)
 
 
 def _largest(integers: NDArray[Any]) -> int:

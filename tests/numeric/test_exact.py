@@ -60,6 +60,38 @@ def test_the_float_is_the_nearest_one(
     assert list(exact.to_float()) == [float(x) for x in expected]
 
 
+_odd = st.builds(
+    Fraction,
+    st.integers(-(2**400), 2**400),
+    st.integers(1, 2**400),
+)
+
+
+@given(
+    st.lists(st.integers(-(2**54), 2**54), min_size=1, max_size=20),
+    _odd,
+    st.one_of(_odd, st.just(Fraction(0))),
+    st.integers(-(2**54), 2**54),
+)
+def test_the_float_is_the_nearest_one_whatever_the_fractions(
+    key: list[int], scale: Fraction, offset: Fraction, cancelled: int
+) -> None:
+    # Also where two large numbers leave little, or nothing, of each other.
+    for moved in (offset, -scale * cancelled, offset - scale * cancelled):
+        exact, expected = line([*key, cancelled], scale, moved)
+        assert list(exact.to_float()) == [float(x) for x in expected]
+
+
+@given(st.integers(2**52, 2**53 - 1), st.integers(-3, 3), st.integers(60, 300))
+def test_next_to_the_middle_between_two_floats_it_is_still_the_nearest(
+    mantissa: int, sign: int, bits: int
+) -> None:
+    # A tie, and numbers so near to one that 106 bits do not tell.
+    value = mantissa + Fraction(1, 2) + Fraction(sign, 2**bits)
+    exact, expected = line([1, 3], value / 3, Fraction(0))
+    assert list(exact.to_float()) == [float(x) for x in expected]
+
+
 @given(keys, fractions.filter(lambda f: f > 0), fractions, fractions)
 def test_the_first_key_is_the_first_that_is_not_below(
     key: list[int], scale: Fraction, offset: Fraction, value: Fraction
