@@ -160,6 +160,34 @@ RESERVED: Final = frozenset(
 )
 """Names that a file may not define (parameters of a `def` may shadow all but keywords)."""
 
+FOREIGN_ARGUMENTS: Final = MappingProxyType(
+    {
+        # what other libraries call an argument: what is written here
+        "max": "`from` is its name here",
+        "min": "`to` is its name here",
+        "alpha": "it is a share there; ours is a rate: `to=0.1 * 0.05`",
+        "min_lr_ratio": "it is a share there; ours is a rate: `to=0.1 * 0.05`",
+        "eta_min": "write `to=…`",
+        "min_lr": "write `to=…`",
+        "lr_min": "write `to=…`",
+        "end_value": "write `to=…`",
+        "end_learning_rate": "write `to=…`",
+        "init_value": "write `from=…`",
+        "initial_learning_rate": "write `from=…`",
+        "start_factor": "write `from=0.1 * 0.5`, a rate",
+        "end_factor": "write `to=0.1 * 0.5`, a rate",
+        "staircase": "write `by 10` after the curve",
+        "T_max": "say how long it is after the curve: `… for 50`",
+        "t_max": "say how long it is after the curve: `… for 50`",
+        "T_0": "say how long it is after the curve: `… for 50`",
+        "total_iters": "say how long it is after the curve: `… for 50`",
+        "decay_steps": "say how long it is after the curve: `… for 50`",
+        "total_steps": "say how long it is after the curve: `… for 50`",
+        "warmup_steps": "write `warmup(10) then …` before the curve",
+    }
+)
+"""Advice on arguments that curves here do not take."""
+
 FOREIGN: Final = MappingProxyType(
     {
         # what other libraries, or habit, call it: what it is called here

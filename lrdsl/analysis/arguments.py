@@ -9,7 +9,7 @@ from lrdsl.source import Span
 from lrdsl.suggest import suggest
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
-from lrdsl.vocabulary import FOREIGN, CurveParameter
+from lrdsl.vocabulary import FOREIGN, FOREIGN_ARGUMENTS, CurveParameter
 
 _LISTED = 8
 """So many names are listed at most where none is near."""
@@ -89,7 +89,9 @@ def bind_arguments(
 
 def _unknown(name: str, key: str, known: list[str], span: Span, problems: Problems) -> None:
     meant = suggest(key, known, FOREIGN)
-    if meant is not None:
+    if key in FOREIGN_ARGUMENTS and {"from", "to"} & set(known):
+        repair = FOREIGN_ARGUMENTS[key]
+    elif meant is not None:
         repair = f"did you mean `{meant}`?"
     elif not known:
         repair = f"it takes no arguments: write `{name}()`"

@@ -31,6 +31,9 @@ class Kinds:
             repair = (
                 f"`{node.target} = …` sets a target; name a number by `let {node.target} = …`"
             )
+        elif what in ("for", "skip"):
+            # `A for 5 * B` reads as if the time were `5 * B`.
+            repair = f"the arithmetic after it is part of the time: write `(… {what} 5) * …`"
         elif what in ("from", "to", "max", "min", "value"):
             repair = "write the curve as a formula: `0.1 + 0.9 * progress`"
         self._problems.add(

@@ -18,6 +18,8 @@ from lrdsl.vocabulary import (
 
 _LISTED = 8
 
+_ARGUMENTS = frozenset(p.name for parameters in CURVES.values() for p in parameters)
+
 
 def explain_unknown_name(
     name: str, scope: Scope, span: Span, problems: Problems, *, in_condition: bool = False
@@ -64,6 +66,8 @@ def explain_unknown_name(
         repair = f"did you mean `{meant}`?"
     elif in_condition:
         repair = f"compare a metric: `{name} < 0.3`; or define a time above: `let {name} = 10`"
+    elif name in _ARGUMENTS:
+        repair = "an argument is no value for other arguments: write the number, or a `let`"
     elif 0 < len(own) <= _LISTED:
         repair = "names defined here are " + ", ".join(f"`{n}`" for n in own)
     else:
@@ -101,5 +105,5 @@ def explain_unknown_call(name: str, scope: Scope, span: Span, problems: Problems
     if meant is not None:
         repair = f"did you mean `{meant}`?"
     else:
-        repair = f"the curves are {', '.join(f'`{n}`' for n in CURVES)}"
+        repair = f"{', '.join(f'`{n}`' for n in CURVES)} and more: `lrdsl curves` lists them"
     problems.add("LRS202", f"`{name}` does not exist", span, "no such curve", help=repair)

@@ -169,7 +169,9 @@ class Times:
                 f"a length of {self.horizon.describe(length)}",
                 node.span,
                 "must not be below zero",
-                help="write a length above zero",
+                help="to begin later, write what comes before: `0.1 for 5 then …`"
+                if what == "skip"
+                else "write a length above zero",
             )
             return Open.UNKNOWN
         return length

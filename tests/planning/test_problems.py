@@ -206,7 +206,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS308",
         "a length of -5 epochs",
         "must not be below zero",
-        "write a length above zero",
+        "to begin later, write what comes before: `0.1 for 5 then …`",
     ),
     (
         "0.1 by «0»",
