@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrdsl.conversion import from_keras
     from lrdsl.diagnostics import CODES, Diagnostic, Label, LrsError
     from lrdsl.plan import Plan, Segment, Snapshot
     from lrdsl.program import Program, diagnose, load, loads
@@ -39,6 +40,7 @@ _HOMES = {
     "Span": "lrdsl.source",
     "compile": "lrdsl.training.callback",
     "diagnose": "lrdsl.program",
+    "from_keras": "lrdsl.conversion",
     "load": "lrdsl.program",
     "loads": "lrdsl.program",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "compile",
     "diagnose",
+    "from_keras",
     "load",
     "loads",
 ]

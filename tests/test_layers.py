@@ -17,10 +17,12 @@ LAYERS = (
     # Each may import what stands above it, and its own line.
     ("source", "limits", "vocabulary", "resources", "suggest"),
     ("prelude",),
+    ("catalogue",),
     ("diagnostics",),
     ("syntax.nodes",),
     ("syntax.errors",),
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
+    ("conversion",),
     ("analysis.problems", "analysis.scope"),
     ("analysis.arguments", "analysis.names", "analysis.kinds", "analysis.terms"),
     ("analysis.places",),
@@ -92,7 +94,9 @@ def loaded(code: str) -> set[str]:
         ("import lrdsl.analysis.check", (*HEAVY, "numpy")),
         ("import lrdsl; lrdsl.loads('cosine(max=0.1)')", HEAVY),
         ("import lrdsl; lrdsl.loads('0.1').plan(epochs=1, steps_per_epoch=9).values()", HEAVY),
+        ("import lrdsl; lrdsl.from_keras({'boundaries': [5], 'values': [1, 2]})", HEAVY),
         ("import lrdsl.cli.check", HEAVY),
+        ("import lrdsl.cli.curves", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.cli.values", HEAVY),
     ],
 )
