@@ -119,7 +119,7 @@ def _polynomial_decay(
 
 
 def _piecewise_constant_decay(boundaries: Any, values: Any) -> str:
-    times = [_not_negative("boundaries", time) for time in _several("boundaries", boundaries)]
+    times = [_number("boundaries", time) for time in _several("boundaries", boundaries)]
     rates = [_not_negative("values", value) for value in _several("values", values)]
     if len(rates) != len(times) + 1:
         raise ValueError(
@@ -134,7 +134,8 @@ def _piecewise_constant_decay(boundaries: Any, values: Any) -> str:
     # pieces that end at one step, only the first is ever in force.
     pieces: dict[int, Decimal] = {}
     for time, value in zip(times, rates[:-1], strict=True):
-        pieces.setdefault(int(time) + 1, value)
+        if int(time) + 1 > 0:
+            pieces.setdefault(int(time) + 1, value)
     bounded = [
         f"{_text(value)} until {_steps(Decimal(step))}" for step, value in pieces.items()
     ]
@@ -156,10 +157,7 @@ def _cosine_decay(
     peak = _not_negative("warmup_target", warmup_target)
     climb = _not_negative("warmup_steps", warmup_steps)
     if climb == 0:
-        raise ValueError(
-            f"`warmup_target` is {_text(peak)} and `warmup_steps` is 0: give the steps that "
-            f"the warmup takes, or start at {_text(peak)} and leave out `warmup_target`"
-        )
+        return f"{_cosine(peak, share)} for {_steps(length)}"
     start = f", from={_text(rate)}" if rate else ""
     warmup = f"warmup({_steps(climb)}{start})"
     return f"{warmup} then {_cosine(peak, share)} for {_steps(length)}"

@@ -162,31 +162,61 @@ RESERVED: Final = frozenset(
 
 FOREIGN_ARGUMENTS: Final = MappingProxyType(
     {
-        # what other libraries call an argument: what is written here
-        "max": "`from` is its name here",
-        "min": "`to` is its name here",
+        # what other libraries call an argument: what it may be called here, best first
+        "max": ("from", "peak"),
+        "min": ("to",),
+        "max_lr": ("peak", "max", "from"),
+        "max_value": ("peak", "max", "from"),
+        "peak_value": ("peak", "from"),
+        "base_lr": ("min", "from"),
+        "init_value": ("from",),
+        "initial_learning_rate": ("from",),
+        "learning_rate": ("from", "peak"),
+        "eta_min": ("to", "min"),
+        "min_lr": ("to", "min"),
+        "lr_min": ("to", "min"),
+        "end_value": ("to",),
+        "end_learning_rate": ("to",),
+        "gamma": ("factor",),
+        "decay_rate": ("factor", "rate"),
+        "decay_steps": ("every",),
+        "transition_steps": ("every",),
+        "first_decay_steps": ("every",),
+        "step_size": ("every", "up"),
+        "T_0": ("every",),
+        "T_mult": ("t_mul",),
+        "milestones": ("m1",),
+        "pct_start": ("up", "start", "cut"),
+        "div_factor": ("div",),
+        "final_div_factor": ("final_div",),
+        "step_size_up": ("up",),
+        "step_size_down": ("down",),
+        "warmup_steps": ("warmup",),
+        "num_warmup_steps": ("warmup",),
+        "num_decay_steps": ("decay",),
+        "d_model": ("model_size",),
+        "num_cycles": ("cycles",),
+    }
+)
+
+ADVICE: Final = MappingProxyType(
+    {
+        # what other libraries call an argument that curves here have none for
         "alpha": "it is a share there; ours is a rate: `to=0.1 * 0.05`",
         "min_lr_ratio": "it is a share there; ours is a rate: `to=0.1 * 0.05`",
-        "eta_min": "write `to=…`",
-        "min_lr": "write `to=…`",
-        "lr_min": "write `to=…`",
-        "end_value": "write `to=…`",
-        "end_learning_rate": "write `to=…`",
-        "init_value": "write `from=…`",
-        "initial_learning_rate": "write `from=…`",
-        "start_factor": "write `from=0.1 * 0.5`, a rate",
-        "end_factor": "write `to=0.1 * 0.5`, a rate",
+        "start_factor": "it is a share there; ours is a rate: `from=0.1 * 0.5`",
+        "end_factor": "it is a share there; ours is a rate: `to=0.1 * 0.5`",
         "staircase": "write `by 10` after the curve",
+        "three_phase": "`one_cycle_three_phase` is a curve of its own",
         "T_max": "say how long it is after the curve: `… for 50`",
-        "t_max": "say how long it is after the curve: `… for 50`",
-        "T_0": "say how long it is after the curve: `… for 50`",
         "total_iters": "say how long it is after the curve: `… for 50`",
         "decay_steps": "say how long it is after the curve: `… for 50`",
         "total_steps": "say how long it is after the curve: `… for 50`",
+        "num_training_steps": "say how long it is after the curve: `… for 50`",
         "warmup_steps": "write `warmup(10) then …` before the curve",
+        "num_warmup_steps": "write `warmup(10) then …` before the curve",
     }
 )
-"""Advice on arguments that curves here do not take."""
 
 FOREIGN: Final = MappingProxyType(
     {
@@ -216,7 +246,6 @@ FOREIGN: Final = MappingProxyType(
         "cosine_decay": "cosine",
         "cosinedecay": "cosine",
         "cosineannealinglr": "cosine",
-        "gamma": "factor",
         "inverse_time": "inverse",
         "inverse_time_decay": "inverse",
         "warm_up": "warmup",

@@ -94,6 +94,26 @@ FORMULAS: list[tuple[str, Callable[[Floats, Floats], Floats]]] = [
     ),
     ("inverse_sqrt(10, from=2)", lambda t, p: 2 / np.sqrt(1 + t / 10)),
     ("inverse_sqrt(10, to=0.1, from=2)", lambda t, p: 0.1 + 1.9 / np.sqrt(1 + t / 10)),
+    ("sigmoid_decay(from=2)", lambda t, p: 2 / (1 + np.exp(10 * (p - 0.5)))),
+    (
+        "slanted_triangular(2)",
+        lambda t, p: np.interp(p, [0, 0.1, 1], [1 / 16, 2, 1 / 16]),
+    ),
+    (
+        "tri_stage(2, warmup=10, hold=0, decay=40)",
+        lambda t, p: np.where(
+            t < 10, 0.02 + 1.98 * t / 10, 2 * 0.01 ** ((t - 10) / 40).clip(0, 1)
+        ),
+    ),
+    ("multistep(0.1, -5, 1000, from=2)", lambda t, p: 2 + 0 * t),
+    ("log_warmup(1 step) then 0.1", lambda t, p: np.where(t == 0, 0, 0.1)),
+    ("one_cycle(2, up=0)", lambda t, p: _ease(p, 2, 8e-6)),
+    (
+        "one_cycle_three_phase(2, up=0, down=50)",
+        lambda t, p: np.where(p < 0.5, _ease(2 * p, 2, 0.08), _ease(2 * p - 1, 0.08, 8e-6)),
+    ),
+    ("flat_cosine(2, start=0)", lambda t, p: _ease(p, 2, 0)),
+    ("slanted_triangular(2, cut=0, ratio=20)", lambda t, p: 2 - 1.9 * p),
     ("power_law(0.51, 5, to=1, from=2)", lambda t, p: 1 + (1 + t / 5) ** -0.51),
     (
         "noam(64, 20, factor=3) skip 1 step",
@@ -228,8 +248,8 @@ def test_a_function_of_the_prelude_cannot_be_redefined(name: str) -> None:
 
 
 def test_a_segment_takes_over_where_a_multistep_ends() -> None:
-    made = rates("multistep(0.1, 30, 60, from=2) until 80 then linear(to=0)", 100, 1)
-    assert made[80] == pytest.approx(0.02, rel=1e-12)
+    made = rates("multistep(0.1, 30, from=2) until 80 then linear(to=0)", 100, 1)
+    assert made[80] == pytest.approx(0.2, rel=1e-12)
 
 
 def test_one_cycle_hands_over_its_exact_ends() -> None:
@@ -254,14 +274,17 @@ def test_a_factor_says_where_it_starts(text: str, operator: str, start: str) -> 
         "LRS405",
         f"a curve inside `{operator}` does not say where it starts",
         "would start at a rate",
-        f"say `from=`, as in `{start}(…, from=1)`",
+        f"say where it starts, as in `{start}(…, from=1)`",
     )
 
 
 def test_a_function_of_ones_own_that_starts_at_the_entry_is_no_factor_either() -> None:
-    text = "def fall(from=entry) = linear(from=from)\nlr = 0.1 * fall()"
-    with pytest.raises(lrdsl.LrsError, match="as in `fall"):
-        lrdsl.loads(text)
+    for text in (
+        "def fall(from=entry) = linear(from=from)\nlr = 0.1 * fall()",
+        "def fall(*, start=(entry)) = cosine(from=start)\nlr = 0.1 * fall()",
+    ):
+        with pytest.raises(lrdsl.LrsError, match="as in `fall"):
+            lrdsl.loads(text)
 
 
 def test_a_factor_with_a_start_is_one() -> None:

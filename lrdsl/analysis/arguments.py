@@ -9,7 +9,7 @@ from lrdsl.source import Span
 from lrdsl.suggest import suggest
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
-from lrdsl.vocabulary import FOREIGN, FOREIGN_ARGUMENTS, CurveParameter
+from lrdsl.vocabulary import ADVICE, FOREIGN, FOREIGN_ARGUMENTS, CurveParameter
 
 _LISTED = 8
 """So many names are listed at most where none is near."""
@@ -36,6 +36,7 @@ def bind_arguments(
     by_name = {key: p for p in parameters for key in (p.name, *p.also)}
     by_position = [p for p in parameters if p.positional]
     bound: dict[str, nodes.Argument] = {}
+    meant: set[str | None] = set()
     position = 0
     too_many = False
     for argument in arguments:
@@ -54,7 +55,7 @@ def bind_arguments(
             parameter = by_name[argument.key]
         else:
             key_span = scope.blame or argument.key_span or span
-            _unknown(name, argument.key, list(by_name), key_span, problems)
+            meant.add(_unknown(name, argument.key, list(by_name), key_span, problems))
             continue
         if parameter.name in bound:
             first = bound[parameter.name]
@@ -70,7 +71,9 @@ def bind_arguments(
             )
             continue
         bound[parameter.name] = argument
-    missing = [p for p in parameters if p.required and p.name not in bound]
+    missing = [
+        p for p in parameters if p.required and p.name not in bound and p.name not in meant
+    ]
     if missing and not too_many:  # what is one too many may be what is missing
         names = ", ".join(f"`{p.name}`" for p in missing)
         examples = ", ".join(
@@ -87,12 +90,17 @@ def bind_arguments(
     return bound
 
 
-def _unknown(name: str, key: str, known: list[str], span: Span, problems: Problems) -> None:
-    meant = suggest(key, known, FOREIGN)
-    if key in FOREIGN_ARGUMENTS and {"from", "to"} & set(known):
-        repair = FOREIGN_ARGUMENTS[key]
-    elif meant is not None:
+def _unknown(
+    name: str, key: str, known: list[str], span: Span, problems: Problems
+) -> str | None:
+    """Report an argument that does not exist; return the one that was probably meant."""
+    meant = next((name for name in FOREIGN_ARGUMENTS.get(key, ()) if name in known), None)
+    if meant is None and key not in ADVICE:
+        meant = suggest(key, known, FOREIGN)
+    if meant is not None:
         repair = f"did you mean `{meant}`?"
+    elif key in ADVICE and {"from", "to"} & set(known):
+        repair = ADVICE[key]
     elif not known:
         repair = f"it takes no arguments: write `{name}()`"
     elif len(known) <= _LISTED:
@@ -106,6 +114,7 @@ def _unknown(name: str, key: str, known: list[str], span: Span, problems: Proble
         "not one of its arguments",
         help=repair,
     )
+    return meant
 
 
 def _one_too_many(

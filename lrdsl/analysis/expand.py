@@ -300,8 +300,9 @@ class Expander(Places):
                 arguments[parameter.name] = None
         body = self._expand(definition.body, scope.inside(declared, arguments, blame))
         whole = self._block(body, span)
-        if any(_opens(p) and p.name not in bound for p in definition.parameters):
-            self._kinds.starts_open(whole, name)
+        opening = [p.name for p in definition.parameters if _opens(p) and p.name not in bound]
+        if opening:
+            self._kinds.starts_open(whole, f"{name}(…, {opening[0]}=1)")
         return whole
 
     def _chain(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
@@ -505,8 +506,8 @@ def _moved(value: core.Core, span: Span) -> core.Core:
 
 
 def _opens(parameter: nodes.Parameter) -> bool:
-    """Return whether a function starts at what was in force unless told where."""
+    """Return whether a function starts at what was in force unless told otherwise."""
     default = parameter.default
-    return (
-        parameter.name == "from" and isinstance(default, nodes.Name) and default.id == "entry"
-    )
+    while isinstance(default, nodes.Group):
+        default = default.inner
+    return isinstance(default, nodes.Name) and default.id == "entry"

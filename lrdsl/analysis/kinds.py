@@ -18,9 +18,9 @@ class Kinds:
         # By identity; the node is kept beside, so that its id stays its own.
         self._open_calls: dict[int, tuple[core.Core, str]] = {}
 
-    def starts_open(self, node: core.Core, name: str) -> None:
-        """Note what a function gave whose `from` nobody said."""
-        self._open_calls[id(node)] = (node, name)
+    def starts_open(self, node: core.Core, call: str) -> None:
+        """Note what a function gave that starts at what was in force; `call` would not."""
+        self._open_calls[id(node)] = (node, call)
 
     def need_constant(self, node: core.Core, what: str) -> None:
         """Report what varies within a segment; `what` is the word before it."""
@@ -55,7 +55,7 @@ class Kinds:
         """Report a time where a value is needed."""
         repair = "write a number"
         if is_divisor:
-            repair = "only a clock or a time is divided by a time: `elapsed / 10 epochs`"
+            repair = "a time divides a clock, or another time: `max(elapsed / 5 steps, 1)`"
         what = "a time stands where a value is needed"
         if isinstance(node, core.Time) and node.unit == "%":
             what = "a percentage stands where a value is needed"
@@ -84,8 +84,7 @@ class Kinds:
             warmup = False
             repair = "say `from=`, as in `linear(from=0, to=1)`"
             if id(start) in self._open_calls:
-                name = self._open_calls[id(start)][1]
-                repair = f"say `from=`, as in `{name}(…, from=1)`"
+                repair = f"say where it starts, as in `{self._open_calls[id(start)][1]}`"
             elif isinstance(start, core.Curve):
                 warmup = _climbs_to_next(start)
                 if start.kind == "exponential":
@@ -201,5 +200,16 @@ def _measure(side: core.Core, clock: str | None) -> core.Core:
 
 
 def _clock(node: core.Core) -> str | None:
-    """Return the name of a clock that counts a unit."""
-    return node.name if isinstance(node, core.Clock) and node.name in TIME_CLOCKS else None
+    """Return the name of the clock that a node is a multiple of, if it counts a unit."""
+    match node:
+        case core.Clock(name=name):
+            return name if name in TIME_CLOCKS else None
+        case core.Apply(function="negative" | "*" | "/" as function, operands=operands):
+            factors = operands if function != "/" else operands[:1]
+        case core.Apply(function=function, operands=operands) if is_chain(function):
+            signs = zip(f"*{function}", operands, strict=True)
+            factors = tuple(operand for sign, operand in signs if sign == "*")
+        case _:
+            return None
+    clocks = [clock for clock in map(_clock, factors) if clock is not None]
+    return clocks[0] if len(clocks) == 1 else None

@@ -43,6 +43,17 @@ class Times:
         match node:
             case core.Number(value=value):
                 return value
+            case core.Apply(operands=operands) if any(
+                isinstance(operand, core.Measure) for operand in operands
+            ):
+                self.problems.add(
+                    "LRS306",
+                    f"a quotient of times decides `{what}`",
+                    node.span,
+                    "is known only with the steps of an epoch",
+                    help="write the time itself, such as `20 steps`",
+                )
+                return None
             case core.Apply(function=function, operands=operands, is_time=False):
                 values = [self.constant(operand, what) for operand in operands]
                 known = [v for v in values if v is not None]
@@ -50,8 +61,6 @@ class Times:
         name = "a formula"
         if isinstance(node, core.Clock | core.Reference):
             name = f"`{node.name}`"
-        elif isinstance(node, core.Measure):
-            name = "a quotient of times"
         self.problems.add(
             "LRS306",
             f"{name} decides `{what}`",

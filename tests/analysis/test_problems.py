@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import assert_first_problem
+from asking import assert_first_problem, problems
 
 import lrdsl
 
@@ -646,7 +646,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS401",
         "a time stands where a value is needed",
         "not a value",
-        "only a clock or a time is divided by a time: `elapsed / 10 epochs`",
+        "a time divides a clock, or another time: `max(elapsed / 5 steps, 1)`",
     ),
     (
         "linear(to=«30%»)",
@@ -758,7 +758,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "LRS203",
         "`cosine_wave` has no argument `max`",
         "not one of its arguments",
-        "`from` is its name here",
+        "did you mean `from`?",
     ),
     (
         "cosine(max=0.1, «alpha»=0.05)",
@@ -767,6 +767,30 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "`cosine` has no argument `alpha`",
         "not one of its arguments",
         "it is a share there; ours is a rate: `to=0.1 * 0.05`",
+    ),
+    (
+        "decay(0.5, «decay_steps»=10, from=1)",
+        NOTHING,
+        "LRS203",
+        "`decay` has no argument `decay_steps`",
+        "not one of its arguments",
+        "did you mean `every`?",
+    ),
+    (
+        "one_cycle(«max_lr»=0.1)",
+        NOTHING,
+        "LRS203",
+        "`one_cycle` has no argument `max_lr`",
+        "not one of its arguments",
+        "did you mean `peak`?",
+    ),
+    (
+        "cosine(max=0.1, «T_max»=50)",
+        NOTHING,
+        "LRS203",
+        "`cosine` has no argument `T_max`",
+        "not one of its arguments",
+        "say how long it is after the curve: `… for 50`",
     ),
     (
         "linear(from=0.1, to=0.05 * «from»)",
@@ -876,3 +900,7 @@ def test_a_let_that_was_reported_is_reported_once_however_many_are_made_of_it(
     found = lrdsl.diagnose(lrdsl.SourceText("\n".join([*lets, "lr = a59"])))
     assert len(found) == 1
     assert found[0].code in ("LRS402", "LRS403")
+
+
+def test_an_argument_by_another_name_is_not_missing_too() -> None:
+    assert [d.code for d in problems("step(gamma=0.5)")] == ["LRS203"]

@@ -50,6 +50,21 @@ def test_a_step_is_excused_only_where_it_differs(name: str) -> None:
     assert set(text.excused) <= set(_differing(name, text))
 
 
+ROUNDED = [
+    name
+    for name, text in ALL.items()
+    if text.excused and (text.single or records()[name].dtype == "float32")
+]
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_what_is_excused_for_rounding_is_no_further_than_that(name: str) -> None:
+    record, text = records()[name], ALL[name]
+    apart = np.abs(text.plan().values() - record.values) / record.values.max()
+    # One step of fastai's restarts comes late, by the rounding of its edge.
+    assert np.count_nonzero(apart[list(text.excused)] > 1e-6) <= (name == "fastai/fit_sgdr/1")
+
+
 @pytest.mark.parametrize("name", [name for name, text in ALL.items() if text.single])
 def test_a_looser_bound_is_given_only_where_it_is_needed(name: str) -> None:
     text, record = ALL[name], records()[name]

@@ -347,6 +347,12 @@ def test_many_warnings_hide_no_error() -> None:
         ("2 * elapsed / 4 epochs / 5", lambda t: (t - 10) / 10),
         ("epoch / 2 epochs * elapsed / 5 steps", lambda t: t / 2 * (t - 10)),
         ("5 steps / (elapsed + 1)", None),
+        ("max(elapsed, 3) / 5 steps", None),
+        ("elapsed * 1 epoch / 1 step", lambda t: (t - 10) * 5),
+        ("2 - -elapsed / 10 steps", lambda t: 2 + (t - 10) / 2),
+        ("(0.1 * elapsed) / 5 steps", lambda t: 0.1 * (t - 10)),
+        ("(2 * elapsed / 4) / 5 steps", lambda t: (t - 10) / 2),
+        ("e ^ (-elapsed / 10 steps)", lambda t: np.exp((10 - t) / 2)),
         ("2 epochs / step", lambda t: 10 / (t * 5)),
         ("10 steps / 1 epoch", lambda t: 2 + 0 * t),
         ("30% / 10%", lambda t: 3 + 0 * t),
@@ -381,7 +387,11 @@ def test_a_time_that_divides_is_above_zero() -> None:
 
 def test_a_quotient_of_times_of_two_units_decides_no_boundary() -> None:
     found = problems("0.1 until 10 steps / 1 epoch then 0.2", epochs=20, steps_per_epoch=5)
-    assert found[0].message == "a quotient of times decides `until`"
+    assert [d.message for d in found] == ["a quotient of times decides `until`"]
+
+
+def test_a_remainder_of_a_clock_is_exact() -> None:
+    assert not rates("mod(epoch, 0.1)", 100, 10).any()
 
 
 @pytest.mark.parametrize(

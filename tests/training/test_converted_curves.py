@@ -46,7 +46,7 @@ factors = st.integers(1, 120).map(lambda n: n / 100)
 
 @st.composite
 def _pieces(draw: st.DrawFn) -> Parameters:
-    times = st.one_of(st.integers(0, 80), st.integers(0, 160).map(lambda n: n / 2))
+    times = st.one_of(st.integers(-5, 80), st.integers(-9, 160).map(lambda n: n / 2))
     boundaries = sorted(draw(st.lists(times, min_size=1, max_size=6, unique=True)))
     values = draw(st.lists(any_rates, min_size=len(boundaries) + 1, max_size=7))
     return {"boundaries": boundaries, "values": values[: len(boundaries) + 1]}
@@ -84,7 +84,7 @@ PARAMETERS = {
             decay_steps=long_lengths,
             alpha=shares,
             warmup_target=rates,
-            warmup_steps=lengths,
+            warmup_steps=st.one_of(st.just(0), lengths),
         ),
     ),
     "CosineDecayRestarts": _parameters(
