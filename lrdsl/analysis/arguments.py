@@ -94,7 +94,8 @@ def _unknown(
     name: str, key: str, known: list[str], span: Span, problems: Problems
 ) -> str | None:
     """Report an argument that does not exist; return the one that was probably meant."""
-    meant = next((name for name in FOREIGN_ARGUMENTS.get(key, ()) if name in known), None)
+    aliases: tuple[str, ...] = FOREIGN_ARGUMENTS.get(key, ())
+    meant = next((name for name in aliases if name in known), None)
     if meant is None and key not in ADVICE:
         meant = suggest(key, known, FOREIGN)
     if meant is not None:
