@@ -55,10 +55,13 @@ CODES: dict[str, str] = {
     # Advice
     "LRS501": "a `let` is not used",
     "LRS502": "a turn is cut short and leaves no snapshot",
+    "LRS503": "the training ends inside a segment",
     # The running fit
     "LRS601": "`fit` cannot apply this schedule exactly",
     "LRS602": "`fit` and the plan disagree",
     "LRS603": "a snapshot cannot be saved",
+    "LRS604": "a run that goes on has another plan than before",
+    "LRS605": "the state of a run cannot be kept or taken up",
 }
 """Every code with the rule that it stands for.  A code never changes its meaning."""
 
@@ -102,6 +105,14 @@ class Diagnostic:
         if self.primary is None:
             return (-1, -1, self.code)
         return (self.primary.span.start, self.primary.span.end, self.code)
+
+
+class LrsWarning(UserWarning):
+    """What is dubious about a schedule that is used all the same.
+
+    Filter it as any warning: `warnings.simplefilter("error", lrdsl.LrsWarning)` makes `fit`
+    refuse what it would warn of.
+    """
 
 
 class LrsError(Exception):

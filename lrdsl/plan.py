@@ -175,6 +175,21 @@ class Plan:
             result[low : low + _BLOCK] = self._at(formula, keys[low : low + _BLOCK])
         return result.reshape(shape)
 
+    def rate(self, step: int) -> float:
+        """Return a step's rate as training uses it: the float32 of `values(step)`.
+
+        For loops of your own, `optimizer.learning_rate = plan.rate(step)` before each step.
+
+        Args:
+            step: counted from 0 over the whole training; negative ones from its end.
+
+        Raises:
+            LrsError: steps per epoch are not known (LRS303).
+            IndexError: a step outside the training.
+            KeyError: the plan sets no rate.
+        """
+        return float(self.values(step).astype(np.float32))
+
     def polyline(
         self, target: str = "lr", points: int = 2000
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

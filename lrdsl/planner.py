@@ -12,8 +12,9 @@ import numpy as np
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
+from lrdsl.numeric.constants import as_float
 from lrdsl.plan import Plan, Segment, Snapshot, SnapshotOptions
-from lrdsl.planning.bind import Binder
+from lrdsl.planning.bind import Binder, Cut
 from lrdsl.planning.dues import Due, snapshots, turn_ends
 from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import Formula
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _CYCLES = 1000
 """Ends of cycles listed for one segment at most."""
+
+_UNNOTICED = Fraction(1, 100)
+"""The share of a segment that may be lost at its end without a word."""
 
 
 def make_plan(
@@ -69,6 +73,7 @@ def make_plan(
         _verify(formulas, parts, horizon, problems)
     if problems.errors:
         raise LrsError(problems.errors, source)
+    _tell_cuts(binder.cuts, horizon, problems)
     lr = "lr" if "lr" in formulas else next(iter(formulas))
     layout = Layout(horizon, problems)
     segments = {
@@ -178,6 +183,32 @@ def _verify(
                 if np.isnan(fault.value)
                 else "check the formula there, or bound it: `min(…, 1)`",
             )
+
+
+def _tell_cuts(cuts: Sequence[Cut], horizon: Horizon, problems: Problems) -> None:
+    """Warn of what the training ends inside of."""
+    total = horizon.total
+    assert total is not None
+    for cut in cuts:
+        lost = cut.end - total
+        if lost < _UNNOTICED * (cut.end - cut.start):
+            continue
+        what = "this segment" if cut.target == "lr" else f"this segment of `{cut.target}`"
+        runs = as_float(100 * (total - cut.start) / (cut.end - cut.start))
+        stops = value_at(cut.formula, total, left=True)
+        aim = value_at(cut.formula, cut.end, left=True)
+        where = f"stops after {runs:.3g}% of it, at {stops:.6g}"
+        if np.isfinite(aim) and f"{aim:.6g}" != f"{stops:.6g}":
+            where += f", and would end at {aim:.6g}"
+        problems.add(
+            "LRS503",
+            f"the training ends {horizon.describe(lost)} before {what} does",
+            cut.span,
+            where,
+            help=f"train for {horizon.describe(cut.end)}, or let it end by "
+            f"{horizon.describe(total)}; a last segment that has no length ends with training",
+            severity=Severity.WARNING,
+        )
 
 
 def _segment(

@@ -42,7 +42,6 @@ _BOLD = "\x1b[1m"
 _DIM = "\x1b[2m"
 _CURVE = "\x1b[36m"
 _MARK = "\x1b[35m"
-_WARN = "\x1b[33m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
     """Return what the plan does, as lines of at most `width` columns.
 
     A title, the curve of each target over the training's clock with its boundaries and
-    snapshots marked, the segments, the snapshots, and how many warnings there are.
+    snapshots marked, the segments and the snapshots.
 
     Args:
         plan: what to show.
@@ -98,10 +97,6 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
     snapshots = _snapshots(plan, width, ink)
     if snapshots:
         out.extend(["", *snapshots])
-    if plan.warnings:
-        count = len(plan.warnings)
-        hint = f"{count} warning{'s' if count > 1 else ''}: `lrdsl check` shows them"
-        out.extend(["", *(ink.paint(line, _WARN) for line in _wrap(hint, width))])
     return "\n".join(line.rstrip() for line in out)
 
 

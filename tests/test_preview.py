@@ -105,10 +105,3 @@ def test_hundreds_of_segments_are_listed_in_part() -> None:
     assert "300 segments" in shown
     assert "… 276 more" in shown
     assert shown.count("\n") < 60
-
-
-def test_warnings_are_counted() -> None:
-    plan = lrdsl.loads("let a = 1\nlr = 0.1").plan(epochs=1, steps_per_epoch=1)
-    assert "1 warning: `lrdsl check` shows them" in preview(
-        plan, 80, unicode=True, colour=False
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,10 @@ from lrdsl.cli.options import (
     terminal_width,
     write,
 )
+from lrdsl.render import render_full
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
 
 SUFFIXES = (".png", ".svg", ".pdf")  # of `lrdsl.plotting`, which is not cheap to import
 
@@ -54,7 +59,10 @@ def plot(file: str, overrides: tuple[str, ...], output: Path | None, horizon: Ho
         unicode = can_show(sys.stdout, "⣿┊◆→…")
         colour = has_colour(sys.stdout)
         write(preview(plan, terminal_width(), unicode=unicode, colour=colour), sys.stdout)
+        sys.stdout.flush()
+        _show_warnings(plan)
         return
+    _show_warnings(plan)
     from lrdsl.plotting import save
 
     try:
@@ -62,3 +70,9 @@ def plot(file: str, overrides: tuple[str, ...], output: Path | None, horizon: Ho
     except OSError as error:
         raise UnusableFile(f"cannot write `{output}`: {error.strerror or error}") from None
     write(f"wrote {output}", sys.stderr)
+
+
+def _show_warnings(plan: Plan) -> None:
+    colour = has_colour(sys.stderr)
+    for warning in plan.warnings:
+        write("\n" + render_full(warning, plan.program.source, colour=colour), sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -58,8 +58,31 @@ _SIZE = 1000
 """How deep and how large a formula may be that an `entry` stands for turn after turn."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What has an end of its own, which the end of training comes before.
+
+    Attributes:
+        target: what it is for.
+        formula: what it says, also beyond the end of training.
+        start, end: its own, in ticks.
+        span: its text.
+    """
+
+    target: str
+    formula: Formula
+    start: Fraction
+    end: Fraction
+    span: Span
+
+
 class Binder:
-    """Binds the targets of one program to one horizon."""
+    """Binds the targets of one program to one horizon.
+
+    Attributes:
+        cuts: what the end of training cuts short, the outermost of each.
+        used_base: whether anything is the optimizer's own value.
+    """
 
     def __init__(self, horizon: Horizon, problems: Problems, base: float | None) -> None:
         self._horizon = horizon
@@ -73,6 +96,7 @@ class Binder:
         self._looks = 0
         self._measured: dict[int, tuple[Formula, int, int]] = {}
         self.used_base = False
+        self.cuts: list[Cut] = []
 
     def target(self, name: str, node: core.Core) -> tuple[Formula, tuple[Part, ...]]:
         """Return the formula of a target and its segments; targets above it are bound."""
@@ -280,6 +304,7 @@ class Binder:
             return frame.entry()
         formula = self._bind(operand, replace(frame, length=ticks))
         if ticks >= frame.length:  # a tighter bound cuts, and nothing is held
+            self._note_cut(operand, formula, frame.start, ticks, frame)
             return formula
         return self._hold(formula, frame.start + ticks, frame)
 
@@ -310,6 +335,22 @@ class Binder:
             return self._hold(staircase, frame.start + natural, frame)
         return staircase
 
+    def _note_cut(
+        self, node: core.Core, formula: Formula, start: Fraction, length: Fraction, frame: Frame
+    ) -> None:
+        """Note what is longer than its frame, where that ends because training does.
+
+        A constant is left out: it is the same however long it runs.
+        """
+        total = self._horizon.total
+        assert total is not None
+        inner = node
+        while isinstance(inner, core.For | core.Skip | core.By | core.Snapshot):
+            inner = inner.operand
+        ends_with_training = not frame.turning and frame.start + frame.length == total
+        if ends_with_training and start < total < start + length and core.varies(inner):
+            self.cuts.append(Cut(self._target, formula, start, start + length, node.span))
+
     # -- time ---------------------------------------------------------------------------
 
     def _sequence(self, node: core.Sequence, frame: Frame) -> Formula:
@@ -326,6 +367,7 @@ class Binder:
                 break
             inside = self._frame_of(place, frame, entry, self._following(running, index, frame))
             formula = self._segment(place.segment.body, inside)
+            self._note_cut(place.segment.body, formula, inside.start, inside.length, frame)
             starts.append(inside.start)
             pieces.append(formula)
             entry = self._hand_over(formula, inside.start + inside.length, frame)
@@ -486,6 +528,8 @@ class Binder:
             starts = tuple(frame.start + edge for edge in edges[:-1])
             formula = Stretch(body, starts, slower, scale)
         end = turns.end
+        if isinstance(end, Fraction) and turns.count is not None:
+            self._note_cut(turns.body, formula, frame.start, end, frame)
         if not isinstance(end, Fraction) or end >= frame.length:
             return formula
         if turns.count is None and scale < 1:

@@ -66,6 +66,17 @@ def test_the_horizon_comes_from_options() -> None:
     assert "10 epochs of 7 steps" in out
 
 
+def test_what_the_plan_warns_of_is_shown_beside_the_curve() -> None:
+    Path("long.lrs").write_text("cosine(max=0.1) for 60")
+    for output in ((), ("-o", "long.svg")):
+        status, out, err = run("long.lrs", "--epochs", "30", *output)
+        assert status == 0
+        assert "warning[LRS503]: the training ends 30 epochs before this segment does" in err
+        assert "stops after 50% of it, at 0.05, and would end at 0" in err
+        assert "warning" not in out
+    assert run("long.lrs", "--epochs", "60")[2] == ""
+
+
 def test_a_horizon_that_is_missing_is_a_problem_of_the_input() -> None:
     status, out, err = run("bare.lrs")
     assert (status, out) == (1, "")

@@ -512,6 +512,15 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "it would end at 30 epochs, the block around it at 25 epochs",
         "choose a length of which a whole number fits",
     ),
+    (
+        "«cosine(max=0.1)» for 120",
+        TRAINING,
+        "LRS503",
+        "the training ends 60 epochs before this segment does",
+        "stops after 50% of it, at 0.05, and would end at 0",
+        "train for 120 epochs, or let it end by 60 epochs; a last segment that has no length "
+        "ends with training",
+    ),
 ]
 
 

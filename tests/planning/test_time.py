@@ -307,6 +307,60 @@ def test_a_turn_that_is_cut_short_warns(text: str) -> None:
     assert [d.code for d in plan(text, 60, 10).warnings] == ["LRS502"]
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("cosine(max=0.1) for 120", "50% of it, at 0.05, and would end at 0"),
+        ("cosine(max=0.1) for 120 by epoch", "50% of it, at 0.05, and would end at 0"),
+        ("0.2 until 30 then linear(to=0) until 90", "50% of it, at 0.1, and would end at 0"),
+        ("warmup(80) then 0.1", "75% of it, at 0.075, and would end at 0.1"),
+        ("(warmup(80) then cosine(max=0.1)) for 120", "50% of it, at 0.075"),
+        ("cosine(max=0.1) for 40 repeat 2", "75% of it, at 0.05, and would end at 0"),
+        ("cosine(max=0.1) for 20 repeat 4", "75% of it, at 0"),
+        ("0.1 * (linear(from=0, to=1) for 80)", "75% of it, at 0.75, and would end at 1"),
+        ("one_cycle(0.1, up=50%) for 120", "50% of it, at 0.1, and would end at 4e-07"),
+        ("exp(to=0.001, from=0.1) for 120", "50% of it, at 0.01, and would end at 0.001"),
+        ("tri_stage(1, warmup=9, hold=9, decay=84)", "50% of it, at 0.1"),
+        ("1 until 20 then linear(to=0) for 80 skip 20", "75% of it, at 0.25"),
+    ],
+)
+def test_a_training_that_ends_inside_a_segment_warns(text: str, label: str) -> None:
+    found = {d.code: d for d in plan(text, 60, 10).warnings}
+    assert found.keys() <= {"LRS503", "LRS302"}
+    assert f"stops after {label}" in found["LRS503"].primary.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one_cycle(0.1) for 599 steps",
+        "one_cycle(0.1) for 40",
+        "cosine(max=0.1)",
+        "cosine(max=0.1) for 60.2",
+        "exp(0.1, from=0.1)",
+        "inverse_sqrt(100, from=0.1)",
+        "hyperbolic(200, from=0.1)",
+        "cosine(max=0.1) for 25 repeat",
+        "warm_restarts(25, t_mul=2, from=0.1)",
+        "multistep(0.1, 30, 90, from=0.1)",
+        "0.1 for 90",
+        "0.1 for 90 by epoch",
+        "(cosine(max=0.1) for 90) until 30 then 0.01",
+        "((cosine(max=0.1) for 90) until 30) repeat",
+        "linear(from=1e-4, to=0.1) until 8 then cosine(max=0.1) for 60 skip 8",
+    ],
+)
+def test_a_training_that_cuts_no_curve_short_does_not_warn(text: str) -> None:
+    assert plan(text, 60, 10).warnings == ()
+
+
+def test_a_cut_in_another_target_names_it() -> None:
+    (found,) = plan("lr = 0.1  momentum = linear(from=0.8, to=0.9) for 90", 60, 10).warnings
+    assert found.message == (
+        "the training ends 30 epochs before this segment of `momentum` does"
+    )
+
+
 def test_a_cycle_that_ends_inside_a_step_is_saved_after_that_step() -> None:
     made = plan("cosine(max=1, cycles=3) snapshot", 1, 10)
     assert [s.step for s in made.snapshots] == [3, 6, 9]
