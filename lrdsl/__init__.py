@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lrdsl.conversion import from_keras
-    from lrdsl.diagnostics import CODES, Diagnostic, Label, LrsError
+    from lrdsl.diagnostics import CODES, Diagnostic, Label, LrsError, LrsWarning
     from lrdsl.plan import Plan, Segment, Snapshot
     from lrdsl.program import Program, diagnose, load, loads
     from lrdsl.source import SourceText, Span
@@ -31,6 +31,7 @@ _HOMES = {
     "Ensemble": "lrdsl.training.ensemble",
     "Label": "lrdsl.diagnostics",
     "LrsError": "lrdsl.diagnostics",
+    "LrsWarning": "lrdsl.diagnostics",
     "Plan": "lrdsl.plan",
     "Program": "lrdsl.program",
     "ScheduleCallback": "lrdsl.training.callback",
@@ -51,6 +52,7 @@ __all__ = [
     "Ensemble",
     "Label",
     "LrsError",
+    "LrsWarning",
     "Plan",
     "Program",
     "ScheduleCallback",

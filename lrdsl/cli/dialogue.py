@@ -80,6 +80,21 @@ class TerminalDialogue:
         self._stream.flush()
 
 
+class WorkerDialogue(TerminalDialogue):
+    """Agrees to all and tells of problems only: somebody answers the chief of the cluster."""
+
+    def __init__(self) -> None:
+        super().__init__(yes=True)
+
+    def say(self, line: str, tone: Tone = Tone.PLAIN) -> None:
+        """Print one line, if it tells of a problem."""
+        if tone is Tone.BAD:
+            super().say(line, tone)
+
+    def show_plan(self, plan: Plan, *, in_units_of_base: bool = False) -> None:
+        """Show nothing: the chief does."""
+
+
 def _width(stream: TextIO) -> int:
     """Return the columns of the terminal that `stream` goes to; 80 if it is none."""
     # The standard library asks about standard output, which may well be piped elsewhere.

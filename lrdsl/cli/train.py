@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,16 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrdsl.cli.dialogue import TerminalDialogue
-from lrdsl.cli.options import file_argument, horizon_options, open_program
+from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
+from lrdsl.cli.options import horizon_options, open_program
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
+from lrdsl.training.cluster import is_chief_of_cluster
 from lrdsl.training.course import Course, Terms
 from lrdsl.training.dialogue import Status, Tone
+from lrdsl.training.earlier_run import EarlierRun, choose, read_earlier_run
 from lrdsl.training.early import Horizon, plan_early
 from lrdsl.training.files import replacing
 from lrdsl.training.launch import run
-from lrdsl.training.run_folder import SCHEDULE, FolderError, RunFolder, default_folder
+from lrdsl.training.run_folder import (
+    SCHEDULE,
+    STATE,
+    FolderError,
+    RunFolder,
+    default_folder,
+)
 from lrdsl.training.session import FOLDER_VARIABLE, AddedCallback, Session
 from lrdsl.training.target import TargetError, read_words
 
@@ -47,9 +58,35 @@ if TYPE_CHECKING:
     metavar="N",
     help="Set the rate of the N-th `fit` only, and leave the others alone.",
 )
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Replace what else sets the rate: a schedule in the optimizer by a number, and "
+    "callbacks such as ReduceLROnPlateau by nothing.",
+)
+@click.option(
+    "--resume",
+    "run_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="RUN",
+    help="Go on with the run in the folder RUN, which was killed, after the last epoch that "
+    "was committed.  What stands behind it may be left out.",
+)
+@click.option(
+    "--keep", is_flag=True, help="With --resume: go on by the plan of RUN, though it changed."
+)
+@click.option(
+    "--adopt", is_flag=True, help="With --resume: go on by the changed plan, from here on."
+)
+@click.option(
+    "--commit-every",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Commit the state for --resume every N epochs; 0 for never.  [default: 1]",
+)
 @horizon_options
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module, as for `python -m`.")
-@file_argument
+@click.argument("file", metavar="FILE", required=False)
 @click.argument(
     "words",
     metavar="[NAME=VALUE]... SCRIPT [ARGS]...",
@@ -61,9 +98,14 @@ def train(
     dry_run: bool,
     out: Path | None,
     only_fit: int | None,
+    take_over: bool,
+    run_folder: Path | None,
+    keep: bool,
+    adopt: bool,
+    commit_every: int | None,
     horizon: Horizon,
     module: bool,
-    file: str,
+    file: str | None,
     words: tuple[str, ...],
 ) -> None:
     """Run SCRIPT, a Keras program, with its learning rate set by the schedule in FILE.
@@ -77,6 +119,12 @@ def train(
     to standard error; standard output is SCRIPT's own.  SCRIPT finds its results in the
     folder that the environment variable LRDSL_RUN names.
 
+    Where TF_CONFIG says that several machines train together, start this command on each:
+    the first asks, tells and writes, and the others do not.
+
+    After each epoch the state of the run is committed to that folder.  A run that was
+    killed goes on with `lrdsl train --resume RUN`, and with the rates that it would have had.
+
     Example: lrdsl train resnet.lrs peak=0.05 train.py --data cifar10
 
     \b
@@ -86,19 +134,42 @@ def train(
       2  nobody could answer, wrong usage, or a file cannot be read
       3  a bug in lrdsl
     """  # noqa: D301 - click wants the backspace itself
-    try:
-        asked = read_words(words, module=module)
-    except TargetError as error:
-        raise click.UsageError(str(error)) from None
-    dialogue = TerminalDialogue(yes=yes)
+    _check_options(run_folder, out, file, commit_every, keep=keep, adopt=adopt)
+    is_chief = is_chief_of_cluster(os.environ)
+    dialogue = TerminalDialogue(yes=yes) if is_chief else WorkerDialogue()
     now = datetime.now().astimezone()
-    folder = RunFolder(out or default_folder(file, now), chosen_by_user=out is not None)
+    started = now.isoformat("T", "seconds")
+    former: EarlierRun | None = None
+    stated_base, named = horizon.base, file
     try:
+        if run_folder is not None:
+            former = read_earlier_run(run_folder)
+            words = tuple(former.fill_in_words(file, words))
+            file, horizon, only_fit = former.fill_in(file, horizon, only_fit)
+            take_over = take_over or bool(former.option("take_over"))
+            commit_every = commit_every or former.option("commit_every")
+        assert file is not None
+        asked = read_words(words, module=module)
+        folder = RunFolder(
+            run_folder or out or default_folder(file, now),
+            chosen_by_user=bool(run_folder or out),
+            goes_on=run_folder is not None,
+        )
+        if not is_chief:
+            folder = RunFolder(_folder_for_nobody(), chosen_by_user=True)
         folder.check()
-    except FolderError as error:
+    except (FolderError, TargetError) as error:
         raise click.UsageError(str(error)) from None
+    commit_every = 1 if commit_every is None else commit_every
+    choice = choose(keep, adopt)
 
-    program = open_program(file, asked.overrides)
+    program = former.former_program() if former is not None and keep else None
+    if program is None:
+        program = open_program(file, asked.overrides)
+    if former is not None:
+        dialogue.say(former.sentence)
+        if choice is None:
+            former.check_plan(program, horizon, stated_base)
     early = plan_early(program, horizon)
     if early.plan is None:
         dialogue.say(f"the plan is shown when `fit` starts, as it needs {early.why_not}")
@@ -118,7 +189,17 @@ def train(
         "overrides": list(asked.overrides),
         "program": str(asked.target),
         "arguments": list(asked.arguments),
-        "started": now.isoformat("T", "seconds"),
+        "directory": str(Path.cwd()),
+        "options": {
+            "fit": only_fit,
+            "epochs": horizon.epochs,
+            "steps_per_epoch": horizon.steps_per_epoch,
+            "base": horizon.base,
+            "take_over": take_over,
+            "commit_every": commit_every,
+        },
+        "started": started,
+        **({} if former is None else former.about(started, is_named=named is not None)),
     }
     os.environ.pop(FOLDER_VARIABLE, None)  # of a run around this one
     course = Course(program, Terms(only_fit, dry_run, horizon, early, about))
@@ -127,11 +208,24 @@ def train(
         # Imports Keras, as the program has done before it called `fit`.
         from lrdsl.training.callback import ScheduleCallback
 
-        return ScheduleCallback(
-            program, snapshots=snapshots, on_plan=on_plan, base=horizon.base
+        state = snapshots.with_name(STATE)
+        if not is_chief and run_folder is not None:  # what the chief has kept is read by all
+            state = run_folder.absolute() / state.relative_to(folder.path)
+        callback = ScheduleCallback(
+            program,
+            snapshots=snapshots,
+            on_plan=on_plan,
+            base=horizon.base,
+            take_over=take_over,
+            state=state if commit_every else None,
+            commit_every=commit_every or 1,
+            state_conflict=choice,
         )
+        callback.say = dialogue.say
+        return callback
 
-    watch_fits(Session(course, dialogue, folder, make_callback=make_callback, draw=_draw))
+    draw = _draw if is_chief else _draw_nothing
+    watch_fits(Session(course, dialogue, folder, make_callback=make_callback, draw=draw))
     process = os.getpid()
     try:
         ending = run(asked.target, asked.arguments)
@@ -140,6 +234,42 @@ def train(
     if os.getpid() != process:
         sys.exit(ending.status)  # a forked child that ran on to the program's end
     sys.exit(close(course, ending, dialogue, folder))
+
+
+def _check_options(
+    run_folder: Path | None,
+    out: Path | None,
+    file: str | None,
+    commit_every: int | None,
+    *,
+    keep: bool,
+    adopt: bool,
+) -> None:
+    if run_folder is None:
+        if keep or adopt:
+            raise click.UsageError(
+                f"`--{'keep' if keep else 'adopt'}` says how `--resume RUN` goes on, and there "
+                "is no `--resume`"
+            )
+        if file is None:
+            raise click.UsageError("Missing argument 'FILE'.")
+    elif keep and adopt:
+        raise click.UsageError("`--keep` and `--adopt` contradict each other: give one")
+    elif out is not None:
+        raise click.UsageError("`--resume RUN` goes on in RUN: leave `--out` out")
+    elif commit_every == 0:
+        raise click.UsageError("`--resume` needs the state: give `--commit-every` 1 or more")
+
+
+def _folder_for_nobody() -> Path:
+    """Return a folder for what a worker's program writes where its chief's has the run's."""
+    folder = tempfile.mkdtemp(prefix="lrdsl-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _draw_nothing(plan: Plan, path: Path) -> None:
+    path.touch()
 
 
 def _draw(plan: Plan, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.program import LetValue, Program, load, loads
-from lrdsl.training.applying import RateFeed, rate_left_in, rate_variable
+from lrdsl.training.feeds import apply_name, make_feed, rate_left_in, rate_variable
+from lrdsl.training.former_plans import Choice
 from lrdsl.training.refusals import (
     Situation,
     find_callback_list,
@@ -23,13 +25,33 @@ from lrdsl.training.refusals import (
     refuse,
     refuse_plan,
 )
+from lrdsl.training.resume import Followed, Keeper, Resumed, say_on_stderr
+from lrdsl.training.rivals import TakenOver
 from lrdsl.training.snapshots import SavedSnapshot, SnapshotFolder
+from lrdsl.training.takeover import (
+    holds_a_schedule,
+    in_the_callbacks,
+    in_the_optimizer,
+    leave_out,
+    put_number,
+)
+from lrdsl.training.telling import warn_of, warn_of_nothing
+from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan, Snapshot
 
 
-def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
+def compile(
+    path_or_text: str | Path,
+    /,
+    *,
+    per_batch: bool = False,
+    state: str | Path | None = None,
+    commit_every: int = 1,
+    state_conflict: str | None = None,
+    **lets: LetValue,
+) -> ScheduleCallback:
     """Return a Keras callback that applies a schedule.
 
         model.fit(x, y, epochs=60, callbacks=[lrdsl.compile("snapshot.lrs", peak=0.05)])
@@ -37,7 +59,13 @@ def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
     Args:
         path_or_text: a path, or a schedule's text.  A `str` is a path if it is one line
             that ends in `.lrs`; a file of another name is given as a `Path`.
-        **lets: values for the schedule's `let`s, as for `lrdsl.load`.
+        per_batch: whether the logs of each batch have the rate too, not only an epoch's.
+        state: a folder that the run is kept in, to go on after a kill; see
+            `ScheduleCallback`.
+        commit_every: after how many epochs that is done.
+        state_conflict: "keep" or "adopt", where the schedule has changed since.
+        **lets: values for the schedule's `let`s, as for `lrdsl.load`.  One that has the name
+            of an argument above is set by `ScheduleCallback(lrdsl.load(path, state="2"))`.
 
     Returns:
         The callback.  Models that the schedule asks for are saved in the folder that its
@@ -50,8 +78,16 @@ def compile(path_or_text: str | Path, /, **lets: LetValue) -> ScheduleCallback:
     if isinstance(path_or_text, Path) or (
         path_or_text.endswith(".lrs") and "\n" not in path_or_text
     ):
-        return ScheduleCallback(load(path_or_text, **lets))
-    return ScheduleCallback(loads(path_or_text, **lets))
+        program = load(path_or_text, **lets)
+    else:
+        program = loads(path_or_text, **lets)
+    return ScheduleCallback(
+        program,
+        per_batch=per_batch,
+        state=state,
+        commit_every=commit_every,
+        state_conflict=state_conflict,
+    )
 
 
 class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -79,6 +115,20 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         on_plan: called once a `fit`, with its plan, when nothing stands against the plan
             and nothing has been touched.  If it raises, `fit` ends there.
         base: the rate that the program knows as `base`, instead of the optimizer's.
+        per_batch: whether the logs of each batch have the rate too, not only an epoch's.
+        take_over: what `lrdsl train --take-over` asks for: a schedule in the optimizer is
+            replaced by the number that it gives at the optimizer's step, and stays one;
+            callbacks behind ours that would set the rate are left out of the `fit`.  By
+            default (None) these are refused; with False too, and the message names the
+            option.
+        state: a folder, new or empty, in which to keep the state of the `fit`: the same
+            call in another process then goes on after the last epoch that was committed,
+            with the weights, the optimizer, the seeds of Dropout and the `base` of the
+            first.  What is over is not trained again: `fit` returns at once.
+        commit_every: after how many epochs the state is committed.
+        state_conflict: what to do where schedule or length have changed since the run in
+            `state` began: "keep" the old plan, or "adopt" the new one from here on.  By
+            default that is refused, with both rates.
 
     Attributes:
         snapshots: as above; may be assigned before `fit`.
@@ -86,10 +136,22 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         saved: the models saved in it, those included that `keep` has deleted since.
         missed: a diagnostic for each model that could not be saved.  Training goes on
             without it, after a warning.
+        resumed: where the running or last `fit` has gone on, None if it began anew.  Then
+            `applied`, `saved` and Keras's `History` hold the epochs before too.
+        earlier: the plans followed before the present one was adopted, with their rates,
+            which `applied` does not hold.
+        say: called with each line that a person should read; by default it prints to
+            standard error.
+        taken_over: what gave way in it, known when `on_plan` is called.
+
+    Warns (before the first batch, unless there is an `on_plan` to do it):
+        LrsWarning: for each of the plan's warnings.
 
     Raises (from `fit`, before the first batch):
         LrsError: the schedule cannot be applied exactly here (LRS601), its snapshots cannot
             be saved (LRS603), or it cannot be planned for this `fit` (LRS3xx, LRS4xx).
+            The plan is not the one of the run in `state` (LRS604), or that folder cannot
+            be used (LRS605).
             Later: an epoch had another number of steps than planned (LRS602), or the model
             was trained by somebody else meanwhile (LRS601).
     """
@@ -101,13 +163,29 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         snapshots: str | Path | None = None,
         on_plan: Callable[[Plan], None] | None = None,
         base: float | None = None,
+        state: str | Path | None = None,
+        commit_every: int = 1,
+        state_conflict: str | None = None,
+        per_batch: bool = False,
+        take_over: bool | None = None,
     ) -> None:
         super().__init__()
+        if commit_every < 1:
+            raise ValueError(f"commit_every counts epochs, from 1; not {commit_every!r}")
         self.program = program
         self.snapshots = snapshots
         self.plan: Plan | None = None
         self.saved: list[SavedSnapshot] = []
         self.missed: list[Diagnostic] = []
+        self.state = state
+        self.commit_every = commit_every
+        self.state_conflict = None if state_conflict is None else Choice(state_conflict)
+        self.resumed: Resumed | None = None
+        self.earlier: list[Followed] = []
+        self.say: Callable[[str], None] = say_on_stderr
+        self.taken_over: list[TakenOver] = []
+        self.per_batch = per_batch
+        self._take_over = take_over
         self._on_plan = on_plan
         self._base = base
         self._found_base: float | None = None
@@ -132,6 +210,31 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Where the running or last `fit` saves, None if its plan asks for no model."""
         return None if self._run is None or self._run.folder is None else self._run.folder.path
 
+    def rate(self, step: int) -> float:
+        """Return a step's rate for a loop of your own, float32 as in `fit`.
+
+            for step in range(callback.program.plan().total_steps):
+                model.optimizer.learning_rate = callback.rate(step)
+                model.train_on_batch(x, y)
+
+        Args:
+            step: counted from 0 over the whole training; negative ones from its end.
+
+        Returns:
+            The rate by the plan of the running or last `fit`; without one, by the plan that
+            the schedule's own `train` line makes.
+
+        Raises:
+            LrsError: there was no `fit`, and the schedule does not say how long training is,
+                or asks for a `base` that was not given (LRS3xx, LRS4xx).
+            IndexError: a step outside the training.
+        """
+        return (self.plan or self._plan_without_fit).rate(step)
+
+    @cached_property
+    def _plan_without_fit(self) -> Plan:
+        return self.program.plan(base=self._base)
+
     def is_following(self, run: object) -> bool:
         """Return whether `run` is the `fit` that this callback is now in."""
         return run is self._run
@@ -149,6 +252,13 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be exact, make the plan, take over the rate."""
         self.plan, self.saved, self.missed, self._run = None, [], [], None
+        self.resumed, self.earlier = None, []
+        self.taken_over = []
+        workers = Workers(self.model)
+        with workers.together(self.program.source):
+            self._begin(workers)
+
+    def _begin(self, workers: Workers) -> None:
         callback_list = find_callback_list(self)
         situation = Situation(
             self.program,
@@ -157,30 +267,66 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self,
             self.params or {},
             None if callback_list is None else find_fit(self.model),
+            self._base,
+            self._take_over,
         )
         refuse(situation)
         if self.params["epochs"] < 1:  # nothing to plan, and nothing will run
             return
+        keeper = self._make_keeper(workers)
+        plan = None if keeper is None else keeper.open(situation, self._base)
+        assert situation.fit is not None, "it would have been refused"
+        begins, ends = situation.fit.initial_epoch, self.params["epochs"]
+        if begins >= ends and (keeper is None or keeper.resumed is None):
+            if keeper is not None:
+                keeper.release()
+            if workers.is_chief:
+                warn_of_nothing(begins, ends, self.program.source)
+            return
+        self._find_what_gives_way(situation)
         base = self._found_base if self._base is None else self._base
-        plan = self.program.plan(
-            epochs=self.params["epochs"],
-            steps_per_epoch=self.params.get("steps") or None,
-            base=base,
-        )
+        if plan is None:
+            plan = self.program.plan(
+                epochs=self.params["epochs"],
+                steps_per_epoch=self.params.get("steps") or None,
+                base=base,
+            )
         refuse_plan(plan, situation)
+        earlier = None if keeper is None else keeper.snapshots()
         folder = None
-        if plan.snapshots:
+        if plan.snapshots and workers.is_chief:
             asked = None if self.snapshots is None else Path(self.snapshots).resolve()
             keep = plan.snapshot_options.keep if plan.snapshot_options else None
-            folder = SnapshotFolder(asked, keep=keep)
-            self._raise(folder.find_trouble(self.model))
+            folder = SnapshotFolder(asked, keep=keep, earlier=earlier)
+            self._raise(workers.alone(partial(folder.find_trouble, self.model)))
         self.plan = plan
+        if keeper is not None:
+            self.resumed, self.earlier = keeper.resumed, keeper.earlier
+            self.saved, self.missed = list(keeper.saved), list(keeper.missed)
         if self._on_plan is not None:
             self._on_plan(plan)
+        elif workers.is_chief:
+            warn_of(plan)
         if folder is not None:
             self._raise(folder.open(self.model))
+        begins = self.resumed.epoch if self.resumed else begins
+        horizon = (self.params["epochs"], plan.epochs, plan.steps_per_epoch, plan.base)
+        workers.agree(f"{plan.program.text}\n{horizon} {begins}", self.program.source)
+        for one in self.taken_over:
+            if one.rate is not None:
+                put_number(self.model, one.rate)
+        leave_out(situation.rivals_to_leave_out, callback_list)
         assert base is not None, "the rate was found to be a number"
-        self._run = _Run(self, plan, folder, callback_list)
+        if keeper is not None:
+            where = None if folder is None else folder.path
+            keeper.begin(
+                plan,
+                epochs=self.params["epochs"],
+                base=base,
+                snapshots=where,
+                is_told=self._on_plan is not None,
+            )
+        self._run = _Run(self, plan, folder, callback_list, keeper, workers)
         _OWN_RATES[self.model.optimizer] = self._found_base
         self._run.begin()
 
@@ -208,6 +354,24 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._run is not None:
             self._run.end()
 
+    def _find_what_gives_way(self, situation: Situation) -> None:
+        if self._take_over and holds_a_schedule(self.model.optimizer):
+            found = in_the_optimizer(self.model.optimizer)
+            self.taken_over.append(found)
+            self._found_base = found.rate
+        self.taken_over += map(in_the_callbacks, situation.rivals_to_leave_out)
+
+    def _make_keeper(self, workers: Workers) -> Keeper | None:
+        if self.state is None:
+            return None
+        return Keeper(
+            Path(self.state),
+            every=self.commit_every,
+            choice=self.state_conflict,
+            say=self.say if workers.is_chief else lambda line: None,
+            writes=workers.is_chief,
+        )
+
     def _raise(self, diagnostic: Diagnostic | None) -> None:
         if diagnostic is not None:
             raise LrsError([diagnostic], self.program.source)
@@ -222,18 +386,22 @@ class _Run:
         plan: Plan,
         folder: SnapshotFolder | None,
         callback_list: Any,
+        keeper: Keeper | None,
+        workers: Workers,
     ) -> None:
         assert plan.steps_per_epoch is not None
         self.folder = folder
+        self._keeper = keeper
+        self._workers = workers
         self._callback = callback
         self._model = callback.model
         self._plan = plan
         self._list = callback_list
         self._steps = plan.steps_per_epoch
         self._together = int(self._model.steps_per_execution)
-        self._feed = RateFeed(self._model, plan.program.source)
+        self._feed = make_feed(self._model, plan)
         self._due: list[Snapshot] | None = None  # None before the first epoch is known
-        self._past: list[tuple[int, NDArray[np.float32]]] = []
+        self._past: list[tuple[int, NDArray[np.float32]]] = keeper.runs if keeper else []
 
         # Steps of the running epoch count from 0; `first` is its first in the plan.
         self._epoch = 0
@@ -241,30 +409,64 @@ class _Run:
         self._window = 0  # the step that the table begins with
         self._fill_at = 0  # executions from this step on are not within the table
         self._epoch_is_open = False
+        # A `fit` that is broken off ends with no hook, and the feed may serve the next.
+        self._feed.on_detach = self._note_open_epoch
 
     def begin(self) -> None:
         self._feed.attach()
-        # `fit` hands its logs to this one method.  Filled here, they hold the rate for every
+        # `fit` hands its logs to these methods.  Filled here, they hold the rate for every
         # callback, those in front of ours included.
         dispatch = self._list.on_epoch_end
 
         def on_epoch_end(epoch: int, logs: dict[str, Any] | None = None) -> None:
             if self._epoch_is_open and self._callback.is_following(self):
                 self._close_epoch()
-                rate = self._feed.last_used()
-                if logs is not None and rate is not None:
-                    logs["learning_rate"] = float(rate)
+                if logs is not None:
+                    logs.update(self._to_log())
             dispatch(epoch, logs)
+            if self._keeper is not None and self._callback.is_following(self):
+                # After all callbacks, which may change weights or stop the training.
+                saved, missed = self._callback.saved, self._callback.missed
+                self._keeper.end_epoch(epoch, logs, self._past, saved, missed)
 
         self._list.on_epoch_end = on_epoch_end
+        if self._keeper is not None:
+            self._keeper.enter(self._list, lambda: self._callback.is_following(self))
+        if self._callback.per_batch:
+            self._log_batches()
+
+    def _log_batches(self) -> None:
+        dispatch = self._list.on_train_batch_end
+
+        def on_train_batch_end(batch: int, logs: dict[str, Any] | None = None) -> None:
+            if self._callback.is_following(self):
+                # A copy: by the keys of its own, `fit` tells whether they are the metrics.
+                logs = {**(logs or {}), **self._to_log()}
+            dispatch(batch, logs)
+
+        # `fit` calls this before it begins the next batch, and Keras hands it on, perhaps
+        # to another thread, with what the batch has used.
+        self._list.on_train_batch_end = on_train_batch_end
+
+    def _to_log(self) -> dict[str, float]:
+        """Return what the last step that ran has used, by its name in the logs."""
+        rate = self._feed.last_used()
+        if rate is None:
+            return {}
+        return {"learning_rate": float(rate), **self._feed.last_targets()}
 
     def begin_epoch(self, epoch: int) -> None:
+        if self._keeper is not None and self._due is None:
+            wrong = self._keeper.has_entered(epoch)
+            if wrong is not None:
+                self._fail("LRS605", wrong, "take the callback that decides so out")
         self._epoch = epoch
         self._first = epoch * self._steps
         self._window = self._fill_at = 0
         self._epoch_is_open = True
         if self._due is None:
-            self._due = [s for s in self._plan.snapshots if _step(s) >= self._first]
+            planned = () if self.folder is None else self._plan.snapshots
+            self._due = [s for s in planned if _step(s) >= self._first]
 
     def begin_execution(self, batch: int) -> None:
         """Prepare the steps from `batch` on, as many as the train function runs at once."""
@@ -288,11 +490,13 @@ class _Run:
     def end_epoch(self, logs: dict[str, Any] | None) -> None:
         if self._epoch_is_open:  # not by way of the list that we were in at the beginning
             self._close_epoch()
-        metrics = {k: v for k, v in (logs or {}).items() if k != "learning_rate"}
+        ours = self._to_log()
+        metrics = {name: value for name, value in (logs or {}).items() if name not in ours}
         self._save_due(self._done, metrics)
 
     def end(self) -> None:
-        vars(self._list).pop("on_epoch_end", None)
+        for name in ("on_epoch_end", "on_train_batch_end"):
+            vars(self._list).pop(name, None)
         self._feed.detach()
 
     def applied(self) -> list[tuple[int, NDArray[np.float32]]]:
@@ -319,7 +523,7 @@ class _Run:
         rates = self._plan.values(steps).astype(np.float32)
         if not (np.isfinite(rates).all() and (rates >= 0).all()):
             self._fail("LRS602", "the plan has a rate that float32 cannot hold", None)
-        self._feed.feed(rates)
+        self._feed.feed(rates, self._first + batch)
         self._window = batch
         self._fill_at = batch + self._feed.size - self._together + 1
 
@@ -337,6 +541,11 @@ class _Run:
         count, rates = self._feed.used()
         start = self._first + self._window
         return count, (start, rates[: max(0, self._steps - self._window)])
+
+    def _note_open_epoch(self) -> None:
+        if self._epoch_is_open and self._fill_at:
+            self._past.append(self._recorded()[1])
+            self._fill_at = 0
 
     def _close_epoch(self) -> None:
         self._epoch_is_open = False
@@ -357,7 +566,10 @@ class _Run:
             rate = self._feed.last_used()
             assert self.folder is not None
             assert rate is not None, "a step has run before"
-            result = self.folder.save(
+            if keras.backend.backend() == "jax":  # inside an epoch the weights are not there
+                self._model.jax_state_sync()
+            save = partial(
+                self.folder.save,
                 self._model,
                 index=snapshot.index,
                 step=_step(snapshot),
@@ -365,6 +577,7 @@ class _Run:
                 rate=float(rate),
                 metrics=metrics,
             )
+            result = self._workers.alone(save)
             if isinstance(result, SavedSnapshot):
                 self._callback.saved.append(result)
             else:
@@ -384,12 +597,15 @@ class _Run:
     def _fail_at_count(self, updates: int, batches: int) -> None:
         self._fail(
             "LRS601",
-            f"the train step called `optimizer.apply` {updates} times in {batches} batches",
-            "let `train_step` call `self.optimizer.apply` once for each batch",
+            f"the train step called `optimizer.{apply_name()}` {updates} times in {batches} "
+            "batches",
+            f"let `train_step` call `self.optimizer.{apply_name()}` once for each batch",
         )
 
     def _fail(self, code: str, message: str, repair: str | None) -> None:
         self.end()
+        if self._keeper is not None:
+            self._keeper.release()
         diagnostic = Diagnostic(code=code, message=message, help=repair)
         raise LrsError([diagnostic], self._plan.program.source)
 
@@ -404,9 +620,9 @@ def _own_rate(model: Any) -> float | None:
     """Return the rate that a model's user gave its optimizer, None if it is no number."""
     optimizer = getattr(model, "optimizer", None)
     rate = rate_variable(optimizer)
-    if keras.backend.backend() != "tensorflow" or not isinstance(rate, keras.Variable):
+    if not isinstance(rate, keras.Variable):
         return None
-    now = np.float32(rate.value.numpy())
+    now = np.float32(keras.ops.convert_to_numpy(rate))
     before = _OWN_RATES.get(optimizer)
     if before is not None and now == rate_left_in(model):
         return before

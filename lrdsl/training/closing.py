@@ -6,10 +6,11 @@ import os
 import sys
 from datetime import datetime
 
-from lrdsl.training.course import Course
+from lrdsl.training.course import Course, Fit
 from lrdsl.training.dialogue import Dialogue, Status, Tone
 from lrdsl.training.launch import Ending, show_error
-from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, RunFolder
+from lrdsl.training.report import Ended
+from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, STATE, RunFolder
 
 
 def close(course: Course, ending: Ending, dialogue: Dialogue, folder: RunFolder) -> int:
@@ -52,6 +53,9 @@ def _tell_agreements(course: Course, dialogue: Dialogue) -> None:
         dialogue.say(f"plan = run at all {steps:,} steps of {len(whole)} fits", Tone.GOOD)
         compared = [(fit, agreement) for fit, agreement in compared if not agreement.is_whole]
     for fit, agreement in compared:
+        for before in fit.earlier:
+            tone = Tone.GOOD if before.holds else Tone.BAD
+            dialogue.say(f"by the plan before: {before.sentence()}", tone)
         lead = f"fit {fit.number}: " if course.seen > 1 else ""
         tone = Tone.GOOD if agreement.holds else Tone.BAD
         dialogue.say(lead + agreement.sentence(), tone)
@@ -99,6 +103,7 @@ def _status(course: Course, ending: Ending, problems: bool) -> int:
     if ending.status != 0:
         return ending.status
     agreed = all(fit.agreement is None or fit.agreement.holds for fit in course.fits)
+    agreed = agreed and all(one.holds for fit in course.fits for one in fit.earlier)
     return Status.DONE if agreed and not problems else Status.FAILED
 
 
@@ -124,3 +129,10 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
     width = max(len(name) for name, _ in lines)
     for name, what in lines:
         dialogue.say(f"  {name:<{width}}  {what}")
+    if any(_can_go_on(fit) for fit in course.fits):
+        dialogue.say(f"to go on after the last epoch committed: lrdsl train --resume {folder}")
+
+
+def _can_go_on(fit: Fit) -> bool:
+    broke_off = fit.agreement is not None and fit.agreement.ended is Ended.RAISED
+    return broke_off and any((fit.folder / STATE).glob("commit-*.npz"))

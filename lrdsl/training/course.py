@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from lrdsl.training.report import Agreement
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
     from lrdsl.program import Program
+    from lrdsl.training.resume import Resumed
+    from lrdsl.training.rivals import TakenOver
 
 
 @dataclass(frozen=True)
@@ -45,24 +48,30 @@ class Fit:
         place: where the program calls it.
         folder: where its results go.
         plan: what was to be, once its first batch is near.
+        taken_over: what else would have set the rate, and gave way.
         agreed_to: whether it was allowed to train.
         refusal: why it was not trained, or not to its end, by our own judgement.
         agreement: what comparing it with its plan has shown.
         snapshots: how many models were saved.
         missed: the snapshots that could not be saved.
         trouble: why its results could not be written.
+        resumed: where it went on, if it had been begun before.
+        earlier: what comparing it with the plans before has shown, where it adopted another.
     """
 
     number: int
     place: Place
     folder: Path
     plan: Plan | None = None
+    taken_over: Sequence[TakenOver] = ()
     agreed_to: bool = False
     refusal: LrsError | None = None
     agreement: Agreement | None = None
     snapshots: int = 0
     missed: list[Diagnostic] = field(default_factory=list)
     trouble: str | None = None
+    resumed: Resumed | None = None
+    earlier: Sequence[Agreement] = ()
 
     @property
     def name(self) -> str:
@@ -80,11 +89,13 @@ class Fit:
             "epochs": plan and plan.epochs,
             "steps_per_epoch": plan and plan.steps_per_epoch,
             "base": plan and plan.base,
+            "taken_over": [one.as_json() for one in self.taken_over],
             "steps_planned": agreement and agreement.planned,
             "steps_run": agreement and agreement.ran,
             "ended": agreement and agreement.ended.value,
             "plan_is_run": agreement and agreement.holds,
             "snapshots": self.snapshots,
+            "resumed_after_epoch": self.resumed and self.resumed.epoch,
         }
 
 

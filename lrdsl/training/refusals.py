@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
-from lrdsl.training.applying import rate_owner, rate_variable
+from lrdsl.training.feeds import apply_name, rate_owner, rate_variable
+from lrdsl.training.feeds.targets import why_not
+from lrdsl.training.takeover import holds_a_schedule, in_the_optimizer
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -32,6 +34,9 @@ class Situation:
         ours: the callback that asks.
         parameters: what Keras tells callbacks of this `fit`.
         fit: Keras's own `fit` of this model, None if that is not what is running.
+        base: what the user said that the program's `base` is, None where the optimizer says.
+        take_over: whether what else sets the rate gives way; None where nobody can ask for
+            that, so that no message names it.
     """
 
     program: Program
@@ -40,11 +45,28 @@ class Situation:
     ours: Any
     parameters: dict[str, Any]
     fit: FitCall | None
+    base: float | None = None
+    take_over: bool | None = None
 
     @property
     def optimizer(self) -> Any:
         """The model's optimizer, None where it was not compiled."""
         return getattr(self.model, "optimizer", None)
+
+    @property
+    def rivals_to_leave_out(self) -> tuple[Any, ...]:
+        """The callbacks that would set the rate too and give way to ours."""
+        if not self.take_over:
+            return ()
+        # One in front of ours has begun already.
+        behind = self.callbacks[[one is self.ours for one in self.callbacks].index(True) + 1 :]
+        return tuple(one for one in behind if _would_set_the_rate(one, self.ours))
+
+    def or_take_over(self, repair: str) -> str:
+        """Return the repair, and what else can be done where `lrdsl train` runs the program."""
+        if self.take_over is not False:
+            return repair
+        return f"{repair}; or run `lrdsl train --take-over`, which does it for this run"
 
 
 def refuse(situation: Situation) -> None:
@@ -103,9 +125,11 @@ class FitCall:
 
     Attributes:
         steps_per_epoch: what the caller said, None where the data's own length counts.
+        initial_epoch: the epoch that it begins with, as far as is known when it begins.
     """
 
     steps_per_epoch: int | None
+    initial_epoch: int = 0
 
 
 def find_fit(model: Any) -> FitCall | None:
@@ -116,20 +140,29 @@ def find_fit(model: Any) -> FitCall | None:
         if frame.f_code is code and frame.f_locals.get("self") is model:
             # Keras may lower what the caller said, so its own word counts.
             return FitCall(
-                getattr(frame.f_locals.get("epoch_iterator"), "steps_per_epoch", None)
+                getattr(frame.f_locals.get("epoch_iterator"), "steps_per_epoch", None),
+                # What a `BackupAndRestore` of an earlier `fit` left there comes first.
+                getattr(model, "_initial_epoch", 0) or frame.f_locals.get("initial_epoch", 0),
             )
         frame = frame.f_back  # type: ignore[assignment]
     return None
 
 
-def _backend_is_tensorflow(situation: Situation) -> Iterator[Diagnostic]:
+def _backend_is_supported(situation: Situation) -> Iterator[Diagnostic]:
     backend = keras.backend.backend()
-    if backend != "tensorflow":
+    if backend not in ("tensorflow", "jax", "torch"):
         yield Diagnostic(
             code="LRS601",
             message=f"Keras runs on the `{backend}` backend",
-            help="so far lrdsl applies schedules on TensorFlow only: set "
-            "KERAS_BACKEND=tensorflow before Keras is imported",
+            help="so far lrdsl applies schedules on TensorFlow, JAX and torch: set "
+            "KERAS_BACKEND to one of them before Keras is imported",
+        )
+    elif backend == "jax" and keras.config.is_nnx_enabled():
+        yield Diagnostic(
+            code="LRS601",
+            message="Keras runs in NNX mode, and compiles train steps by `nnx.jit` there",
+            help="so far lrdsl applies schedules without it: leave KERAS_NNX_ENABLED and "
+            '`"nnx_enabled"` in keras.json unset',
         )
 
 
@@ -144,16 +177,35 @@ def _program_needs_no_metrics(situation: Situation) -> Iterator[Diagnostic]:
         )
 
 
-def _target_is_the_rate(situation: Situation) -> Iterator[Diagnostic]:
-    others = [(name, node) for name, node in situation.program.checked.targets if name != "lr"]
-    if others:
-        names = ", ".join(f"`{name}`" for name, _ in others)
+def _targets_can_be_set(situation: Situation) -> Iterator[Diagnostic]:
+    targets = dict(situation.program.checked.targets)
+    if "lr" not in targets:
+        name, node = next(iter(targets.items()))
         yield Diagnostic(
             code="LRS601",
-            message=f"the schedule sets {names}",
-            primary=Label(others[0][1].span, f"is for `{others[0][0]}`"),
-            help="so far lrdsl applies only `lr`: leave the other targets out, and give "
-            "the optimizer a constant",
+            message=f"the schedule sets `{name}` and not `lr`",
+            primary=Label(node.span, f"is for `{name}`"),
+            help="add `lr = base`, which keeps the optimizer's own rate, or any other",
+        )
+    if situation.optimizer is None:
+        return
+    others = [name for name in targets if name != "lr"]
+    half = [v.path for v in situation.model.trainable_variables if "16" in str(v.dtype)]
+    if others and half and keras.backend.backend() == "jax":
+        # XLA leaves out the rounding that a constant has there.
+        yield Diagnostic(
+            code="LRS601",
+            message=f"on JAX `{others[0]}` is not exact for weights of half precision, such "
+            f"as `{half[0]}`",
+            primary=Label(targets[others[0]].span, f"is for `{others[0]}`"),
+            help='keep the weights in float32: `set_dtype_policy("mixed_bfloat16")`',
+        )
+    for name, message, repair in why_not(rate_owner(situation.optimizer), others):
+        yield Diagnostic(
+            code="LRS601",
+            message=message,
+            primary=Label(targets[name].span, f"is for `{name}`"),
+            help=repair,
         )
 
 
@@ -169,7 +221,7 @@ def _model_is_fit(situation: Situation) -> Iterator[Diagnostic]:
             code="LRS601",
             message="the callback was not called by `Model.fit`",
             help="pass it to `model.fit(…, callbacks=[…])`; in a loop of your own, assign "
-            "`plan.values(step)` to `optimizer.learning_rate` before each step",
+            "`callback.rate(step)` to `model.optimizer.learning_rate` before each step",
         )
     elif "epochs" not in situation.parameters:
         yield Diagnostic(
@@ -187,27 +239,111 @@ def _train_function_is_keras_own(situation: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 code="LRS601",
                 message=f"`{model.__name__}` has a `{name}` of its own",
-                help="override `train_step` instead, and let it call `self.optimizer.apply` "
-                "once for each batch",
+                help="override `train_step` instead, and let it call "
+                f"`self.optimizer.{apply_name()}` once for each batch",
             )
 
 
-def _training_is_on_one_device(situation: Situation) -> Iterator[Diagnostic]:
-    import tensorflow as tf
-
-    found = None
-    strategy = situation.model.distribute_strategy
-    default = tf.distribute.get_strategy() if not tf.distribute.has_strategy() else None
-    if strategy is not default:
-        found = type(strategy).__name__
-    elif keras.distribution.distribution() is not None:
-        found = type(keras.distribution.distribution()).__name__
-    if found is not None:
+def _model_has_weights_to_train(situation: Situation) -> Iterator[Diagnostic]:
+    model = situation.model
+    own = getattr(type(model), "train_step", None) is not getattr(keras.Model, "train_step", 0)
+    if model.built and not own and not model.trainable_variables:
         yield Diagnostic(
             code="LRS601",
-            message=f"the model is distributed by `{found}`",
-            help="so far lrdsl applies schedules on one device: make and fit the model "
-            "outside of the strategy's scope",
+            message="the model has no trainable weights",
+            help="leave the schedule out, or set `trainable = True` where there are weights "
+            "to train, and compile the model after it",
+        )
+
+
+def _distribution_is_supported(situation: Situation) -> Iterator[Diagnostic]:
+    if keras.backend.backend() != "tensorflow":
+        distribution = keras.distribution.distribution()
+        if distribution is not None:
+            yield Diagnostic(
+                code="LRS601",
+                message=f"the model is distributed by `{type(distribution).__name__}`",
+                help="so far lrdsl applies schedules on one device of this backend: take the "
+                "distribution away, `keras.distribution.set_distribution(None)`",
+            )
+        return
+    import tensorflow as tf
+
+    strategy = situation.model.distribute_strategy
+    if strategy is (None if tf.distribute.has_strategy() else tf.distribute.get_strategy()):
+        return
+    mirrored = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if not isinstance(strategy, mirrored):
+        yield Diagnostic(
+            code="LRS601",
+            message=f"the model is distributed by `{_name_of_strategy(strategy)}`",
+            help="so far lrdsl applies schedules under `MirroredStrategy` and "
+            "`MultiWorkerMirroredStrategy`, and without a strategy",
+        )
+        return
+    yield from _model_is_of_the_strategy(situation, strategy)
+    yield from _keras_can_distribute(situation, strategy)
+
+
+def _name_of_strategy(strategy: Any) -> str:
+    """Return its public name: `MultiWorkerMirroredStrategy` is a `CollectiveAllReduce…`."""
+    import tensorflow as tf
+
+    names = [name for name in dir(tf.distribute) if name.endswith("Strategy")]
+    found = [name for name in names if type(strategy) is getattr(tf.distribute, name)]
+    return found[0] if found else type(strategy).__name__
+
+
+def _model_is_of_the_strategy(situation: Situation, strategy: Any) -> Iterator[Diagnostic]:
+    import tensorflow as tf
+
+    rate = rate_variable(situation.optimizer)
+    variables = [*situation.model.trainable_variables]
+    if isinstance(rate, keras.Variable):
+        variables.append(rate)
+    strange = [
+        one for one in variables if not strategy.extended.variable_created_in_scope(one.value)
+    ]
+    if strange:
+        where = "it is fitted in" if tf.distribute.has_strategy() else "the model was made in"
+        yield Diagnostic(
+            code="LRS601",
+            message=f"`{strange[0].path}` was made outside of the "
+            f"`{_name_of_strategy(strategy)}` that {where}",
+            help="make layers and optimizer within `with strategy.scope():`",
+        )
+
+
+def _keras_can_distribute(situation: Situation, strategy: Any) -> Iterator[Diagnostic]:
+    """Name what Keras itself fails at, in words that do not name the cause."""
+    name = _name_of_strategy(strategy)
+    others = [name for name in situation.program.targets if name != "lr"]
+    if others:
+        yield Diagnostic(
+            code="LRS601",
+            message=f"the schedule sets `{others[0]}`, and the model is distributed by "
+            f"`{name}`",
+            help="so far lrdsl applies only `lr` there",
+        )
+    if strategy.num_replicas_in_sync == 1:
+        return
+    if int(situation.model.steps_per_execution) > 1:
+        yield Diagnostic(
+            code="LRS601",
+            message=f"Keras cannot run several steps at once under `{name}`",
+            help="leave `steps_per_execution` at 1",
+        )
+    if situation.model.jit_compile:
+        yield Diagnostic(
+            code="LRS601",
+            message=f"Keras cannot compile the train step by XLA under `{name}`",
+            help='leave `jit_compile` at "auto", which switches it off there',
+        )
+    if getattr(rate_owner(situation.optimizer), "gradient_accumulation_steps", None):
+        yield Diagnostic(
+            code="LRS601",
+            message=f"Keras cannot accumulate gradients under `{name}`",
+            help="leave `gradient_accumulation_steps` out, and take larger batches",
         )
 
 
@@ -243,11 +379,13 @@ def _rate_is_a_number(situation: Situation) -> Iterator[Diagnostic]:
         return
     rate = rate_variable(situation.optimizer)
     number = f"make it with a number, `{type(optimizer).__name__}(learning_rate=0.01)`"
-    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+    if situation.take_over and holds_a_schedule(situation.optimizer):
+        yield from _rate_taken_over_is_one(situation)
+    elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         yield Diagnostic(
             code="LRS601",
             message=f"the optimizer's rate is a `{type(rate).__name__}` already",
-            help=f"{number}: the schedule replaces it",
+            help=situation.or_take_over(f"{number}: the schedule replaces it"),
         )
     elif not isinstance(rate, keras.Variable):
         yield Diagnostic(
@@ -255,7 +393,9 @@ def _rate_is_a_number(situation: Situation) -> Iterator[Diagnostic]:
             message="the optimizer's rate is a function"
             if callable(rate)
             else f"`{type(optimizer).__name__}` does not keep its rate as Keras does",
-            help=f"{number}: the schedule replaces it",
+            help=situation.or_take_over(f"{number}: the schedule replaces it")
+            if callable(rate)
+            else f"{number}: the schedule replaces it",
         )
     elif keras.backend.standardize_dtype(rate.dtype) != "float32":
         yield Diagnostic(
@@ -266,8 +406,35 @@ def _rate_is_a_number(situation: Situation) -> Iterator[Diagnostic]:
         )
 
 
+def _rate_taken_over_is_one(situation: Situation) -> Iterator[Diagnostic]:
+    found = in_the_optimizer(situation.optimizer)
+    assert found.rate is not None
+    if not 0 <= found.rate < float("inf"):
+        yield Diagnostic(
+            code="LRS601",
+            message=f"the optimizer's {found.name} gives {found.rate} at step {found.step}, "
+            "which is no rate to take over",
+            help="make the optimizer with a number",
+        )
+    elif found.rate == 0 and situation.base is None and situation.program.needs_base:
+        yield Diagnostic(
+            code="LRS601",
+            message=f"the schedule begins at `base`, and the optimizer's {found.name}, which "
+            f"it takes over from, gives 0 at step {found.step}",
+            help="say where it begins: `--base 0.1`, or `from=0.1` (`max=0.1`) in the file",
+        )
+
+
+def _would_set_the_rate(callback: Any, ours: Any) -> bool:
+    rivals = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+    return callback is not ours and isinstance(callback, (*rivals, type(ours)))
+
+
 def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
+    left_out = situation.rivals_to_leave_out
     for callback in situation.callbacks:
+        if any(callback is one for one in left_out):
+            continue
         name = type(callback).__name__
         if isinstance(
             callback,
@@ -276,14 +443,18 @@ def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 code="LRS601",
                 message=f"`{name}` would set the rate too",
-                help=f"take `{name}` out of `callbacks`: the schedule alone says the rate",
+                help=situation.or_take_over(
+                    f"take `{name}` out of `callbacks`: the schedule alone says the rate"
+                ),
             )
         elif isinstance(callback, type(situation.ours)) and callback is not situation.ours:
             yield Diagnostic(
                 code="LRS601",
                 message="two schedules would set the rate",
-                help="pass one schedule to `fit`; two curves are joined within the file, by "
-                "`then` or `*`",
+                help=situation.or_take_over(
+                    "pass one schedule to `fit`; two curves are joined within the file, by "
+                    "`then` or `*`"
+                ),
             )
     if situation.callbacks.count(situation.ours) > 1:
         yield Diagnostic(
@@ -363,11 +534,12 @@ def _snapshots_are_reachable(plan: Plan, together: int) -> Iterator[Diagnostic]:
 _Rule = Callable[[Situation], Iterator[Diagnostic]]
 
 _GROUPS: tuple[tuple[_Rule, ...], ...] = (
-    (_backend_is_tensorflow, _program_needs_no_metrics, _target_is_the_rate),
+    (_backend_is_supported, _program_needs_no_metrics, _targets_can_be_set),
     (_model_is_fit,),
     (
         _train_function_is_keras_own,
-        _training_is_on_one_device,
+        _model_has_weights_to_train,
+        _distribution_is_supported,
         _optimizer_is_one,
         _rate_is_a_number,
         _rate_has_one_owner,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -138,11 +138,13 @@ def write_rates(
     plan: Plan,
     applied: NDArray[np.float32],
     steps: NDArray[np.int64],
+    *,
+    earlier: Sequence[tuple[Plan, NDArray[np.float32], NDArray[np.int64]]] = (),
 ) -> None:
     """Write one line a step: `fit,step,epoch,planned,applied`.
 
     Each number is the shortest that reads back as itself: `planned` as float64, `applied`
-    as float32.
+    as float32.  What ran by `earlier` plans, before another was adopted, comes first.
 
     Raises:
         OSError: the file could not be written; nothing of it is left.
@@ -150,16 +152,23 @@ def write_rates(
     with replacing(path) as beside, beside.open("w", newline="", encoding="ascii") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["fit", "step", "epoch", "planned", "applied"])
-        for at in _chunks(len(applied)):
-            epochs = (
-                (steps[at] // plan.steps_per_epoch).tolist()
-                if plan.steps_per_epoch
-                else [""] * len(steps[at])
-            )
-            planned = plan.values(steps[at]).tolist()
-            shortest = [str(rate) for rate in applied[at]]
-            rows = zip(steps[at].tolist(), epochs, planned, shortest, strict=True)
-            writer.writerows([fit, *row] for row in rows)
+        for one in (*earlier, (plan, applied, steps)):
+            for rows in _rows(*one):
+                writer.writerows([fit, *row] for row in rows)
+
+
+def _rows(
+    plan: Plan, applied: NDArray[np.float32], steps: NDArray[np.int64]
+) -> Iterator[Iterable[tuple[object, ...]]]:
+    for at in _chunks(len(applied)):
+        epochs = (
+            (steps[at] // plan.steps_per_epoch).tolist()
+            if plan.steps_per_epoch
+            else [""] * len(steps[at])
+        )
+        planned = plan.values(steps[at]).tolist()
+        shortest = [str(rate) for rate in applied[at]]
+        yield zip(steps[at].tolist(), epochs, planned, shortest, strict=True)
 
 
 def _chunks(length: int) -> Iterator[slice]:

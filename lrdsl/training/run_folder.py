@@ -5,9 +5,11 @@
     plan.png       the picture of the plan
     rates.csv      each step with the rate planned and the rate applied
     snapshots/     the saved models, where the schedule saves some
+    state/         what `lrdsl train --resume` goes on with
 
-A second `fit` of the same run has its own `plan.png`, `rates.csv` and `snapshots/` in
-`fit-2/`, and so on.
+A second `fit` of the same run has its own `plan.png`, `rates.csv`, `snapshots/` and `state/`
+in `fit-2/`, and so on.  Where a resumed run adopts another schedule, the one before stays as
+`schedule-1.lrs`, with its picture `plan-1.png`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ RECORD = "run.json"
 PICTURE = "plan.png"
 RATES = "rates.csv"
 SNAPSHOTS = "snapshots"
+STATE = "state"
 
 
 class FolderError(Exception):
@@ -40,10 +43,11 @@ class RunFolder:
         path: where it is, absolute, as the program may change the working directory.
     """
 
-    def __init__(self, path: Path, *, chosen_by_user: bool) -> None:
+    def __init__(self, path: Path, *, chosen_by_user: bool, goes_on: bool = False) -> None:
         self.path = path.absolute()
         self.claimed = False
         self._chosen_by_user = chosen_by_user
+        self._goes_on = goes_on
         self._made: list[Path] = []
         self._start = Path.cwd()
 
@@ -55,8 +59,8 @@ class RunFolder:
 
     def check(self) -> None:
         """Raise FolderError if a folder chosen by name holds anything, or is no folder."""
-        if not self._chosen_by_user:
-            return  # `reserve` finds a free one
+        if not self._chosen_by_user or self._goes_on:
+            return  # `reserve` finds a free one, or it is to hold a run
         try:
             if any(self.path.iterdir()):
                 raise FolderError(
@@ -75,7 +79,7 @@ class RunFolder:
             FolderError: it cannot be made, or is no longer empty.
         """
         first, number = self.path, 1
-        while True:
+        while not self._goes_on:
             try:
                 self._make(self.path)
                 return
@@ -98,8 +102,12 @@ class RunFolder:
             FolderError: another run was first, or the folder cannot be written.
         """
         try:
-            handle = os.open(self.path / RECORD, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-            os.close(handle)
+            if self._goes_on:
+                self._set_aside(schedule)
+            else:
+                path = self.path / RECORD
+                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+                os.close(handle)
             self.claimed = True
             self.write_record(record)
             write_text(self.path / SCHEDULE, schedule)
@@ -107,6 +115,18 @@ class RunFolder:
             taken = error.errno == errno.EEXIST
             reason = "another run is using it" if taken else error.strerror
             raise FolderError(f"cannot write to the folder `{self}`: {reason}") from error
+
+    def _set_aside(self, schedule: str) -> None:
+        """Keep the former schedule and its picture, if `schedule` is another one."""
+        former = self.path / SCHEDULE
+        if not former.exists() or former.read_text("utf-8") == schedule:
+            return
+        number = 1
+        while (self.path / f"{former.stem}-{number}{former.suffix}").exists():
+            number += 1
+        for path in (self.path / PICTURE, former):
+            if path.exists():
+                path.rename(path.with_stem(f"{path.stem}-{number}"))
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Replace `run.json`.

@@ -23,6 +23,8 @@ from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, FolderError, Ru
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.training.resume import Followed, Resumed
+    from lrdsl.training.rivals import TakenOver
 
 FOLDER_VARIABLE = "LRDSL_RUN"
 """The environment variable that tells the program where its run folder is."""
@@ -32,6 +34,9 @@ class AddedCallback(Protocol):
     """What a session uses of the Keras callback."""
 
     plan: Plan | None
+    taken_over: list[TakenOver]
+    resumed: Resumed | None
+    earlier: list[Followed]
     missed: list[Diagnostic]
     saved: list[Any]
     model: Any
@@ -73,6 +78,7 @@ class Session:
         self._draw = draw
         # The plans that were agreed to, by what tells them apart, with their pictures.
         self._agreed: dict[tuple[object, ...], Path] = {}
+        self._texts: set[str] = set()  # of schedules that gave way
         # A program may train in several threads; one question at a time.
         self._lock = threading.Lock()
 
@@ -90,13 +96,18 @@ class Session:
             yield None
             return
         fit = self._open(number, place)
-        callback = None
+        callback: AddedCallback | None = None
         ended = Ended.RAISED
         try:
+
+            def on_plan(plan: Plan) -> None:
+                assert callback is not None
+                fit.taken_over = callback.taken_over
+                fit.resumed = callback.resumed
+                self._before_first_batch(fit, plan)
+
             with self._blame_on_us():
-                callback = self._make_callback(
-                    fit.folder / SNAPSHOTS, lambda plan: self._before_first_batch(fit, plan)
-                )
+                callback = self._make_callback(fit.folder / SNAPSHOTS, on_plan)
             yield callback
             stopped = getattr(callback.model, "stop_training", False)
             ended = Ended.STOPPED if stopped else Ended.FINISHED
@@ -134,10 +145,17 @@ class Session:
         with self._blame_on_us(), self._lock:
             fit.plan = plan
             check_horizon(terms.horizon, plan)
-            if terms.early.is_kept_by(plan) or _key(plan) in self._agreed:
+            is_over = fit.resumed is not None and fit.resumed.is_over
+            if fit.resumed is not None:
+                self._dialogue.say(f"{fit.name}: {fit.resumed.sentence}")
+            if is_over:
+                pass  # nothing to agree to
+            elif terms.early.is_kept_by(plan) or _key(plan) in self._agreed:
                 self._dialogue.say(f"{fit.name}: {_length(plan)}, as shown")
+                self._tell_what_gives_way(fit)
             else:
                 self._dialogue.say(f"{fit.name}: {_length(plan)}")
+                self._tell_what_gives_way(fit)
                 self._dialogue.show_plan(plan)
                 if not terms.dry_run:
                     self._ask()
@@ -145,6 +163,13 @@ class Session:
                 raise self._stop(Status.DONE, "dry run: stopped before the first batch")
             fit.agreed_to = True
             self._write_plan(fit, plan)
+
+    def _tell_what_gives_way(self, fit: Fit) -> None:
+        for one in fit.taken_over:
+            self._dialogue.say(f"fit {fit.number} {one.sentence()}")
+            if one.text is not None and one.text not in self._texts:
+                self._texts.add(one.text)  # a search makes the same schedule again and again
+                self._dialogue.say(f"  `{one.name}` reads: {one.text}")
 
     def _ask(self) -> None:
         consequence = self._dialogue.ask().consequence()
@@ -177,11 +202,17 @@ class Session:
             assert plan is not None, "what was agreed to was a plan"
             applied, steps = callback.applied, callback.applied_steps
             fit.agreement = compare(plan, applied, steps, ended)
+            fit.earlier = [
+                compare(one.plan, one.applied, one.steps, Ended.STOPPED)
+                for one in callback.earlier
+            ]
             # Some may be gone again: `snapshot(keep=3)` keeps the last three.
             fit.snapshots = sum(saved.path.exists() for saved in callback.saved)
             fit.missed = list(callback.missed)
             try:
-                write_rates(fit.folder / RATES, fit.number, plan, applied, steps)
+                earlier = [(one.plan, one.applied, one.steps) for one in callback.earlier]
+                path = fit.folder / RATES
+                write_rates(path, fit.number, plan, applied, steps, earlier=earlier)
                 record = self._course.as_json(self._folder.path, None, None)
                 self._folder.write_record(record)
             except OSError as error:

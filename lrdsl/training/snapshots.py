@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,13 @@ FORMAT = 1
 
 DEFAULT_FOLDER = Path("snapshots")
 """Where snapshots go if nobody says; the next run takes `snapshots-2`."""
+
+_OURS = re.compile(
+    r"snapshot-\d{2,}-(?:epoch|step)-\d{3,}\.keras"
+    r"|\.snapshot-\d{2,}-(?:epoch|step)-\d{3,}-[0-9a-f]{8}\.keras"
+    r"|\.snapshots-[0-9a-f]{8}\.json"
+)
+"""The names of saved models, and of what a kill leaves beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,38 @@ class SavedSnapshot:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierSnapshots:
+    """What a run that was killed has saved, where another process now goes on with it.
+
+    Attributes:
+        path: the folder that it saved into.
+        saved: the models that it had saved when its state was last committed, those
+            included that `keep` had deleted since.
+        undone_from: the step from which on what lies there belongs to no plan any more;
+            None where the same plan goes on, and makes those models again.
+    """
+
+    path: Path
+    saved: Sequence[SavedSnapshot]
+    undone_from: int | None
+
+
 class SnapshotFolder:
     """The folder that one `fit` saves into."""
 
-    def __init__(self, asked: Path | None, *, keep: int | None) -> None:
-        self.path = asked
+    def __init__(
+        self,
+        asked: Path | None,
+        *,
+        keep: int | None,
+        earlier: EarlierSnapshots | None = None,
+    ) -> None:
+        if earlier is not None and asked not in (None, earlier.path):
+            earlier = None  # the models from here on go elsewhere
+        self.path = asked if earlier is None else earlier.path
         self._keep = keep
+        self._earlier = earlier
         self._listed: list[SavedSnapshot] = []
 
     def find_trouble(self, model: Any) -> Diagnostic | None:
@@ -78,6 +112,8 @@ class SnapshotFolder:
                 help="choose a folder: `callback.snapshots = …`",
             )
         names = [path.name for path in folder.iterdir()]
+        if self._earlier is not None and MANIFEST in names:
+            return self._take_up(self._earlier)
         if names == [MANIFEST] and _is_of_no_snapshot(folder / MANIFEST):
             return None
         if names:
@@ -99,6 +135,8 @@ class SnapshotFolder:
             free = shutil.disk_usage(self.path).free
             if free >= needed:
                 self._write_manifest()
+                if self._earlier is not None:
+                    self._sweep()
         except OSError as error:
             where = self.path or DEFAULT_FOLDER
             return Diagnostic(
@@ -155,7 +193,9 @@ class SnapshotFolder:
     def _list(self, saved: SavedSnapshot) -> None:
         """Put the new snapshot into the manifest, and only then delete what it outdates."""
         before = self._listed
-        kept = [*before, saved]
+        # After a kill one may be there already, and even later ones.
+        others = [one for one in before if one.step != saved.step]
+        kept = sorted([*others, saved], key=lambda one: one.step)
         if self._keep is not None:
             kept = kept[-self._keep :]
         self._listed = kept
@@ -165,9 +205,42 @@ class SnapshotFolder:
             self._listed = before
             saved.path.unlink(missing_ok=True)
             raise
-        for old in before:
-            if old not in kept:
+        stay = {one.path for one in kept}
+        for old in (*before, saved):
+            if old.path not in stay:
                 old.path.unlink(missing_ok=True)
+
+    def _take_up(self, earlier: EarlierSnapshots) -> Diagnostic | None:
+        """List what an earlier process has saved here; return why that cannot be."""
+        assert self.path is not None
+        try:
+            record = json.loads((self.path / MANIFEST).read_bytes())
+            listed = [_from_manifest(self.path, entry) for entry in record["snapshots"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return Diagnostic(
+                code="LRS603",
+                message=f"`{self.path / MANIFEST}` cannot be read",
+                help="move it away, or choose another folder: `callback.snapshots = …`",
+            )
+        committed = {one.sha256 for one in earlier.saved}
+        last = max((one.step for one in earlier.saved), default=-1)
+        if any(one.step <= last and one.sha256 not in committed for one in listed):
+            return Diagnostic(
+                code="LRS603",
+                message=f"the folder `{self.path}` has snapshots of another run",
+                help="choose another folder, `callback.snapshots = …`, or move them",
+            )
+        undone = earlier.undone_from
+        self._listed = [one for one in listed if undone is None or one.step < undone]
+        return None
+
+    def _sweep(self) -> None:
+        """Delete what is ours by its name and not listed: a kill has left it."""
+        assert self.path is not None
+        listed = {one.path.name for one in self._listed}
+        for path in self.path.iterdir():
+            if path.name not in listed and _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def _make(self) -> None:
         if self.path is not None:
@@ -191,6 +264,14 @@ class SnapshotFolder:
             entries.append({"file": saved.path.name, **entry})
         text = json.dumps({"format": FORMAT, "snapshots": entries}, indent=2)
         write_text(self.path / MANIFEST, text + "\n")
+
+
+def _from_manifest(folder: Path, entry: Mapping[str, Any]) -> SavedSnapshot:
+    name = entry["file"]
+    if not _OURS.fullmatch(name):
+        raise ValueError(name)
+    fields = {key: value for key, value in entry.items() if key != "file"}
+    return SavedSnapshot(path=folder / name, **fields)
 
 
 def _is_of_no_snapshot(manifest: Path) -> bool:
@@ -224,7 +305,12 @@ def _plain(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _size_of(model: Any) -> int:
     """Return the bytes of a model's weights and its optimizer's."""
     variables = [*model.variables, *model.optimizer.variables]
-    return sum(math.prod(one.shape) * int(one.value.dtype.size) for one in variables)
+    return sum(math.prod(one.shape) * _bytes_of(one.dtype) for one in variables)
+
+
+def _bytes_of(dtype: str) -> int:
+    bits = "".join(letter for letter in dtype if letter.isdigit())
+    return int(bits) // 8 if bits else 1  # of float8_e4m3fn too much: it is a bound
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _FUNCTION = re.compile(rf"{_DOTTED}:{_DOTTED}")
-_OVERRIDE = re.compile(r"[^\W\d]\w*=")
+OVERRIDE = re.compile(r"[^\W\d]\w*=")
+"""How a word begins that sets a `let`."""
 
 
 class Kind(Enum):
@@ -60,7 +61,7 @@ def read_words(words: Sequence[str], *, module: bool = False) -> Words:
     """
     rest = list(words)
     overrides = []
-    while rest and _OVERRIDE.match(rest[0]):
+    while rest and OVERRIDE.match(rest[0]):
         overrides.append(rest.pop(0))
     if rest and rest[0] == "--":
         rest.pop(0)

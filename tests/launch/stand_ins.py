@@ -58,6 +58,9 @@ class StandInCallback:
     on_plan: Callable[[Any], None]
     plan: Any = None
     saved: list[Any] = field(default_factory=list)
+    taken_over: list[Any] = field(default_factory=list)
+    resumed: Any = None
+    earlier: list[Any] = field(default_factory=list)
     missed: list[Diagnostic] = field(default_factory=list)
     model: Any = field(default_factory=lambda: SimpleNamespace(stop_training=False))
     applied: Any = field(default_factory=lambda: np.empty(0, np.float32))

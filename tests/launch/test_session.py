@@ -20,6 +20,7 @@ from lrdsl.training.dialogue import Answer
 from lrdsl.training.early import Early, Horizon
 from lrdsl.training.launch import Ending
 from lrdsl.training.report import compare
+from lrdsl.training.rivals import TakenOver
 from lrdsl.training.run_folder import RunFolder
 from lrdsl.training.session import FOLDER_VARIABLE, Session, Stop
 
@@ -72,6 +73,30 @@ def test_plan_is_shown_and_asked_about_before_the_first_batch() -> None:
     assert run.listener.asked == 1
 
 
+def test_what_gives_way_is_told_before_the_question_and_written_down() -> None:
+    schedule = TakenOver("CosineDecay", "optimizer", 0.1, 0, "cosine(max=0.1) for 9 steps")
+    plateau = TakenOver("ReduceLROnPlateau", "callbacks")
+    run = Run()
+    for _ in range(2):
+        with run.session.around(PLACE) as callback:
+            callback.taken_over = [schedule, plateau]
+            callback.train(StandInPlan())
+    run.close()
+    assert run.listener.lines[:7] == [
+        "fit 1 at train.py:12: 3 epochs of 4 steps, 12 steps in all",
+        f"fit 1 {schedule.sentence()}",
+        "  `CosineDecay` reads: cosine(max=0.1) for 9 steps",
+        "fit 1 takes over from `ReduceLROnPlateau`, which is left out of its callbacks",
+        "fit 2 at train.py:12: 3 epochs of 4 steps, 12 steps in all, as shown",
+        f"fit 2 {schedule.sentence()}",  # and not again what it reads
+        "fit 2 takes over from `ReduceLROnPlateau`, which is left out of its callbacks",
+    ]
+    record = json.loads(Path("out/run.json").read_text())
+    assert [fit["taken_over"] for fit in record["fits"]] == [
+        [schedule.as_json(), plateau.as_json()]
+    ] * 2
+
+
 def test_agreeing_run_is_reported_green_with_where_its_results_are() -> None:
     run = Run()
     run.fit()
@@ -103,6 +128,8 @@ def test_folder_tells_the_whole_story() -> None:
             "epochs": 3,
             "steps_per_epoch": 4,
             "base": None,
+            "taken_over": [],
+            "resumed_after_epoch": None,
             "steps_planned": 12,
             "steps_run": 12,
             "ended": "finished",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -207,6 +208,65 @@ def test_refusal_is_a_diagnostic_even_where_the_program_swallows_it(tmp_path: Pa
         assert "Traceback" not in done.stderr
         assert ("the program went on without it" in done.stderr) == swallow
         assert not (tmp_path / "runs").exists()
+
+
+def test_take_over_replaces_what_else_sets_the_rate_and_says_so(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras",
+        DATA,
+        """
+        rate = keras.optimizers.schedules.CosineDecay(0.1, 40)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        plateau = keras.callbacks.ReduceLROnPlateau("loss")
+        history = model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[plateau])
+        print(history.history["learning_rate"])
+        """,
+    )
+    write(tmp_path / "line.lrs", "linear(to=0)\n")
+    words = ("--fit", "2", "line.lrs", "train.py")
+    refused = train(tmp_path, *words)
+    assert refused.returncode == 1
+    repair = "or run `lrdsl train --take-over`, which does it for this run"
+    assert refused.stderr.count(repair) == 2
+    done = train(tmp_path, "--take-over", "--out", "out", *words)
+    assert done.returncode == 0, done.stderr
+    # At step 10 of 40 the cosine is at (1 + √½)/2 of its height.
+    base = float(str(np.float32(0.1 * (1 + np.sqrt(0.5)) / 2)))
+    assert say(done.stderr)[2:6] == [
+        "fit 2 at train.py:10: 2 epochs of 5 steps, 10 steps in all",
+        "fit 2 takes over from `CosineDecay` in the optimizer: replaced by a plain number, "
+        f"{base} as it gives at step 10; the optimizer keeps a number after `fit`",
+        "  `CosineDecay` reads: cosine(max=0.1) for 40 steps",
+        "fit 2 takes over from `ReduceLROnPlateau`, which is left out of its callbacks",
+    ]
+    line = (base - base * np.arange(10) / 10).astype(np.float32)
+    np.testing.assert_array_equal(applied(tmp_path / "out/rates.csv"), line)
+    (fit,) = json.loads((tmp_path / "out/run.json").read_text())["fits"]
+    assert fit["base"] == base
+    assert [one["name"] for one in fit["taken_over"]] == ["CosineDecay", "ReduceLROnPlateau"]
+
+
+def test_fit_that_begins_after_its_last_epoch_is_told_of_and_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras",
+        DATA,
+        """
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, y, epochs=3, initial_epoch=3, verbose=0)
+        """,
+    )
+    write(tmp_path / "line.lrs", "linear(to=0)\n")
+    done = train(tmp_path, "line.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    assert "train.py:7: LrsWarning:" in done.stderr
+    assert "`fit` begins with epoch 3 and trains up to epoch 3: nothing runs" in done.stderr
 
 
 def test_interrupted_training_keeps_the_rates_so_far(tmp_path: Path) -> None:

@@ -467,3 +467,53 @@ def test_on_plan_hears_of_the_plan_before_anything_is_touched() -> None:
     assert heard[0].total_steps == STEPS
     assert not Path("snapshots").exists()
     assert state_of(model) == before
+
+
+class CountsTraces(keras.Sequential):  # type: ignore[misc]
+    """A model that counts how often its train step is traced."""
+
+    traced = 0
+
+    def train_step(self, data: Any) -> Any:
+        self.traced += 1
+        return super().train_step(data)
+
+
+def counted_model() -> Any:
+    model = CountsTraces([keras.Input((STEPS,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(optimizer="sgd", loss="mse")
+    return model
+
+
+def test_a_loop_of_fits_traces_the_step_once() -> None:
+    model = counted_model()
+    for _ in range(4):
+        fit(model, lrdsl.compile("const(0.1) until 50% then 0.01"), STEPS)
+    traced = model.traced
+    model.compile(optimizer="sgd", loss="mse")
+    fit(model, lrdsl.compile("const(0.1)"), STEPS)
+    assert traced == 1
+    assert model.traced == 2
+
+
+def test_fits_with_and_without_a_schedule_keep_a_trace_each() -> None:
+    model = counted_model()
+    rows = make_rows(STEPS)
+    for _ in range(3):
+        fit(model, lrdsl.compile("const(0.1)"), STEPS)
+        model.fit(rows, np.zeros(len(rows)), batch_size=BATCH, verbose=0)
+    assert model.traced == 2
+
+
+def test_what_a_broken_off_fit_has_used_outlives_the_next_fit() -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    model = make_model(STEPS)
+    first = lrdsl.compile("linear(from=0.1, to=0.2)")
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, first, STEPS, callbacks=[At(3, interrupt)])
+    used = first.applied.copy()
+    fit(model, lrdsl.compile("const(0.5)"), STEPS)
+    assert len(used)
+    np.testing.assert_array_equal(first.applied, used)

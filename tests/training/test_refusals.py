@@ -66,11 +66,11 @@ def test_schedule_that_reacts_to_metrics() -> None:
     assert "applies schedules of time only" in (found.help or "")
 
 
-def test_targets_other_than_the_rate() -> None:
+def test_target_that_the_optimizer_keeps_no_room_for() -> None:
     assert_says(
-        refused_fit(make_model(STEPS), "lr = 0.1\nmomentum = 0.9\nweight_decay = lr / 2"),
-        "the schedule sets `momentum`, `weight_decay`",
-        "so far lrdsl applies only `lr`",
+        refused_fit(make_model(STEPS), "lr = 0.1\nmomentum = 0.9"),
+        "`SGD` was made with `momentum=0`, and keeps no momentum then",
+        "make it with any other number: `SGD(momentum=0.9)`",
     )
 
 
@@ -84,13 +84,13 @@ def test_train_line_that_contradicts_fit() -> None:
 # -- The backend, the model, the call ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backend(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["numpy", "openvino"])
+def test_a_backend_that_cannot_train(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     assert_says(
         refused_fit(make_model(STEPS)),
         f"Keras runs on the `{backend}` backend",
-        "set KERAS_BACKEND=tensorflow before Keras is imported",
+        "set KERAS_BACKEND to one of them before Keras is imported",
     )
 
 
@@ -102,7 +102,7 @@ def test_hooks_that_are_not_called_by_fit() -> None:
         assert_says(
             refusal(begin, model),
             "the callback was not called by `Model.fit`",
-            "assign `plan.values(step)` to `optimizer.learning_rate` before each step",
+            "assign `callback.rate(step)` to `model.optimizer.learning_rate` before each step",
         )
 
 
@@ -138,17 +138,15 @@ def test_train_function_of_the_models_own() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["MirroredStrategy", "OneDeviceStrategy"])
+@pytest.mark.parametrize("kind", ["OneDeviceStrategy"])
 def test_distributed_model(kind: str) -> None:
-    strategy = getattr(tf.distribute, kind)(
-        ["/cpu:0"] if kind == "MirroredStrategy" else "/cpu:0"
-    )
+    strategy = getattr(tf.distribute, kind)("/cpu:0")
     with strategy.scope():
         model = make_model(STEPS)
     assert_says(
         refused_fit(model),
         f"the model is distributed by `{kind}`",
-        "make and fit the model outside of the strategy's scope",
+        "under `MirroredStrategy` and `MultiWorkerMirroredStrategy`, and without a strategy",
     )
 
 
@@ -331,13 +329,13 @@ def test_train_step_in_a_function_of_its_own() -> None:
     assert "do not decorate it" in refused.help
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 def test_model_without_trainable_weights() -> None:
     model = make_model(STEPS)
     model.trainable = False
-    with pytest.warns(UserWarning, match="does not have any trainable weights"):
-        refused = refused_fit_frozen(model)
-    assert refused.message == "the train step does not call `optimizer.apply`"
-    assert "the model have trainable weights" in refused.help
+    refused = refused_fit_frozen(model)
+    assert refused.message == "the model has no trainable weights"
+    assert "set `trainable = True` where there are weights to train" in refused.help
 
 
 def refused_fit_frozen(model: Any) -> Refused:

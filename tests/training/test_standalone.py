@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 import lrdsl
 from lrdsl.export import module_text
@@ -38,30 +41,35 @@ assert history.history["learning_rate"] == [
 ]
 """
 
+BACKENDS = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
+
 SCHEDULE = "train 2 epochs of 6 steps  warmup(3 steps) then cosine(max=0.1, cycles=2) snapshot"
 
 
-def run(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, options: str, backend: str) -> subprocess.CompletedProcess[str]:
     text = module_text(lrdsl.loads(SCHEDULE).plan())
     (folder / "schedule.py").write_text(text, encoding="utf-8")
     (folder / "train.py").write_text(TRAIN.replace("{options}", options), encoding="utf-8")
     return subprocess.run(
         [sys.executable, "train.py"],
         cwd=folder,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         timeout=300,
     )
 
 
-def test_every_step_uses_the_planned_rate_and_snapshots_are_saved(tmp_path: Path) -> None:
-    done = run(tmp_path, "{}")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_step_uses_the_planned_rate_and_snapshots_are_saved(
+    backend: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, "{}", backend)
     assert done.returncode == 0, done.stderr
     saved = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
     assert saved == ["snapshot-01.keras", "snapshot-02.keras"]
 
 
 def test_steps_per_execution_is_refused(tmp_path: Path) -> None:
-    done = run(tmp_path, "{'steps_per_execution': 3}")
+    done = run(tmp_path, "{'steps_per_execution': 3}", BACKENDS[0])
     assert "a rate for every step needs steps_per_execution=1" in done.stderr

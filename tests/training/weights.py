@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 BATCH = 3
@@ -33,7 +32,8 @@ def make_model(
     model.compile(
         optimizer if optimizer is not None else keras.optimizers.SGD(1.0),
         loss=SumOfPredictions(),
-        **{"jit_compile": False, **options},
+        # What compiles a small model soonest; on JAX, what runs it soonest.
+        **{"jit_compile": keras.backend.backend() == "jax", **options},
     )
     return model
 
@@ -46,6 +46,8 @@ def make_rows(steps: int, last: int = BATCH) -> NDArray[np.float32]:
 
 
 def make_dataset(steps: int, *, known: bool = True, last: int = BATCH) -> Any:
+    import tensorflow as tf  # on other backends too, if it is installed
+
     rows = make_rows(steps, last)
     data = tf.data.Dataset.from_tensor_slices((rows, np.zeros(len(rows), np.float32)))
     data = data.batch(BATCH)
@@ -53,7 +55,7 @@ def make_dataset(steps: int, *, known: bool = True, last: int = BATCH) -> Any:
 
 
 def weights_of(model: Any) -> NDArray[np.float32]:
-    return np.asarray(model.trainable_variables[0].numpy()[:, 0])
+    return np.asarray(keras.ops.convert_to_numpy(model.trainable_variables[0])[:, 0])
 
 
 def summed_rates(rates: NDArray[np.float32], epochs: int) -> NDArray[np.float32]:

@@ -3,12 +3,15 @@
 import numpy as np
 
 
-def ScheduleCallback(program, *, snapshots, on_plan, base):
+def ScheduleCallback(program, *, snapshots, on_plan, base, take_over, **state):
     import keras
 
     class Ours(keras.callbacks.Callback):
         plan = None
         saved = ()
+        taken_over = ()
+        resumed = None
+        earlier = ()
         missed = ()
         applied = np.empty(0, np.float32)
         applied_steps = np.empty(0, np.int64)

@@ -8,20 +8,29 @@ holds within one execution of many steps and under XLA, where a callback cannot 
 
 Both variables are ours alone: no optimizer or model tracks them, so what is saved while we
 are attached is what would be saved without us.
+
+Under a distribution strategy each replica has a table and a tape of its own.  The replicas
+of one process are traced by a thread each, which wait for one another where variables are
+updated: that is done in the thread that began them, one replica after the other.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
-from weakref import WeakKeyDictionary
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.source import SourceText
+from lrdsl.training.feeds import LEFT, rate_owner, rate_variable
+from lrdsl.training.feeds.targets import ScheduledFloat, Slot, Targets
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
 
 WINDOW = 512
 """Steps held at once.  Few enough that rewriting the whole tape at every step costs nothing
@@ -29,33 +38,29 @@ to be measured, and enough that filling the table again does not either.  (Writi
 in place, `tape[i].assign`, ended in segmentation faults under XLA with TensorFlow 2.21.)"""
 
 
-_LEFT: WeakKeyDictionary[Any, np.float32] = WeakKeyDictionary()
-"""The rate that each optimizer was left with."""
-
-
-def rate_owner(optimizer: Any) -> Any:
-    """Return the optimizer that holds the rate: the inner one of a LossScaleOptimizer."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def rate_variable(optimizer: Any) -> Any:
-    """Return where the optimizer keeps its rate: a variable, a schedule or a function."""
-    return getattr(rate_owner(optimizer), "_learning_rate", None)
-
-
-def rate_left_in(model: Any) -> np.float32 | None:
-    """Return the last rate that we had the model's optimizer use, None if there is none."""
-    shadow = vars(model).get("make_train_function")
-    feed = getattr(shadow, "__self__", None)
-    if isinstance(feed, RateFeed):  # of a `fit` that broke off
-        return feed.last_used()
-    return _LEFT.get(model.optimizer)
+_KEPT = "_lrdsl_feed"
 
 
 class RateFeed:
-    """Feeds a model's train step with rates, and tells which rates it used."""
+    """Feeds a model's train step with rates, and tells which rates it used.
 
-    def __init__(self, model: Any, source: SourceText) -> None:
+    Its train function is kept for later fits of the same model, so that a step is traced
+    once.  It hangs on the one that Keras made for the model and its settings, and goes with
+    that: when the model is compiled again, or a new trace is asked for.
+    """
+
+    @classmethod
+    def of(cls, model: Any, plan: Plan) -> RateFeed:
+        """Return the feed that was made for the model's train function, or a new one."""
+        kept = vars(model.train_function).get(_KEPT) if model.train_function else None
+        if isinstance(kept, RateFeed) and kept._serves(model, plan):
+            kept._source = plan.program.source
+            kept._last_used = kept._refused = None
+            kept.on_detach = lambda: None
+            return kept
+        return cls(model, plan)
+
+    def __init__(self, model: Any, plan: Plan) -> None:
         import tensorflow as tf
 
         self._tf = tf
@@ -63,28 +68,32 @@ class RateFeed:
         self._optimizer = model.optimizer
         self._owner = rate_owner(model.optimizer)
         self._rate = rate_variable(model.optimizer)
-        self._source = source
+        self._source = plan.program.source
         self.size = max(WINDOW, int(model.steps_per_execution))
+        self.on_detach: Callable[[], None] = lambda: None
         self._last_used: np.float32 | None = None
 
         # The table ends with a rate of 0, for steps that nobody planned.  The tape begins
         # with the number of steps, as float32 (exact up to 2^24) to be one variable.
-        self._table: Any = tf.Variable(np.zeros(self.size + 1, np.float32), trainable=False)
-        self._tape: Any = tf.Variable(np.zeros(self.size + 1, np.float32), trainable=False)
+        self._strategy = model.distribute_strategy
+        self._table, self._tape = self._make_variable(), self._make_variable()
+        self._columns = _Columns()
+        self._targets = Targets(self._owner, plan, self._columns, self.size + 1)
+        self._start = 0
 
         self._attached = False
         self._shadows: list[tuple[Any, str, Any]] = []
         self._former_function: Any = None
         self._our_function: Any = None
+        self._kept_function: Any = None
         self._apply: Any = None
         self._update_step: Any = None
         self._train_step: Any = None
 
         # What is known while a step is traced, or run eagerly.
-        self._in_step = False
-        self._applications = 0
-        self._place: Any = None  # the graph of the step
-        self._used: Any = None  # what the first variable's update was given
+        self._step = _Step()
+        # What the first variable's update was given in each replica, and where; None until.
+        self._used: dict[str | None, tuple[Any, Any] | None] = {}
         self._refused: LrsError | None = None
         self.has_stepped = False
 
@@ -103,11 +112,25 @@ class RateFeed:
         self._shadow(self._owner, "update_step", self._shadow_update_step)
         self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
+        if self._targets.names and not self._optimizer.built:  # with its own floats
+            self._optimizer.build(self._model.trainable_variables)
+        if self._kept_function is not None:
+            self._model.train_function = self._our_function = self._kept_function
+            return
         try:
             self._make_train_function()
         except BaseException:
             self.detach()
             raise
+
+    def _serves(self, model: Any, plan: Plan) -> bool:
+        return (
+            not self._attached
+            and self._optimizer is model.optimizer
+            and self._train_step == model.train_step
+            and self.size >= int(model.steps_per_execution)
+            and self._targets.follow(plan)
+        )
 
     def detach(self) -> None:
         """Leave model and optimizer as they were, but for the rate; any number of times."""
@@ -115,7 +138,9 @@ class RateFeed:
             return
         self._note_last_used()
         if self._last_used is not None:
-            _LEFT[self._optimizer] = self._last_used
+            LEFT[self._optimizer] = self._last_used
+        with self._tf.init_scope():  # a refusal comes while a step is being traced
+            self.on_detach()
         self._attached = False
         for holder, name, former in reversed(self._shadows):
             if getattr(vars(holder).get(name), "__self__", None) is not self:
@@ -155,6 +180,9 @@ class RateFeed:
             else:
                 vars(self._model)["train_step"] = own
         self._our_function = self._model.train_function
+        if self._former_function is not None:
+            vars(self._former_function)[_KEPT] = self
+            self._kept_function = self._our_function
 
     def _shadow_make_train_function(self, force: bool = False) -> None:
         """Stay when a callback of this `fit` asks for a new trace; leave otherwise.
@@ -178,47 +206,68 @@ class RateFeed:
             if not self._attached:  # a function that somebody kept from an earlier fit
                 return train_step(*args, **kwargs)
             held = self._hold()
-            self._place = self._here()
-            self._applications = 0
-            self._in_step = True
+            self._step.place = self._here()
+            self._step.applications = 0
+            self._step.is_open = True
             try:
                 result = train_step(*args, **kwargs)
-                if self._applications == 0:
+                if self._step.applications == 0:
                     raise self._refusal(
                         "the train step does not call `optimizer.apply`",
                         "let `train_step` call `self.optimizer.apply` once for each batch, "
                         "and the model have trainable weights",
                     )
+                self._see_that_logs_can_be_averaged(result)
             except Exception:
-                if self._refused is None:
+                refused = self._refused or self._targets.refused
+                if refused is None:
                     raise
                 for variable, value in held:
                     variable.assign(value)
                 self.detach()
                 # Another one: AutoGraph marks what is raised in a function that it converts,
                 # and then wraps it.
-                raise LrsError(self._refused.diagnostics, self._source) from None
+                raise LrsError(refused.diagnostics, self._source) from None
             finally:
-                self._in_step = False
-                self._used = self._place = None
+                self._step.is_open = False
+                self._step.place = None
             self.has_stepped = True
             return result
 
         return step
 
+    def _see_that_logs_can_be_averaged(self, logs: Any) -> None:
+        """Refuse what Keras fails at after the step, in words that do not name the cause.
+
+        Over several processes it averages along the first axis, and its own metrics have none.
+        """
+        tf = self._tf
+        strategy = self._strategy
+        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        if several and strategy.num_replicas_in_sync > 1:
+            leaves = [tf.convert_to_tensor(one) for one in tf.nest.flatten(logs)]
+            if any(one.shape.rank == 0 for one in leaves):
+                raise self._refusal(
+                    "Keras cannot average what `train_step` returns over several machines, as "
+                    "it returns numbers, and Keras looks for vectors",
+                    "let `train_step` return vectors: `logs = super().train_step(data)`, then "
+                    "`return {k: keras.ops.reshape(v, (1,)) for k, v in logs.items()}`; the "
+                    "same for `test_step`",
+                )
+
     def _shadow_apply(self, grads: Any, *args: Any, **kwargs: Any) -> Any:
-        if not (self._attached and self._in_step):
+        if not (self._attached and self._step.is_open):
             # Called from outside our train step: by a loop of the user's, perhaps after
             # `fit` was interrupted.  The schedule does not say what rate that has.
             return self._apply(grads, *args, **kwargs)
         tf = self._tf
-        self._applications += 1
-        if self._applications > 1:
+        self._step.applications += 1
+        if self._step.applications > 1:
             raise self._refusal(
                 "the train step calls `optimizer.apply` more than once for a batch",
                 "let `train_step` call `self.optimizer.apply` once for each batch",
             )
-        if self._here() is not self._place:
+        if self._here() is not self._step.place:
             raise self._refusal(
                 "the train step calls `optimizer.apply` within a loop, a condition or a "
                 "`tf.function` of its own",
@@ -234,10 +283,15 @@ class RateFeed:
         gradients = _tensors(grads)
         with tf.control_dependencies(gradients):
             self._rate.assign(rate)
-        self._used = None
-        result = self._apply(grads, *args, **kwargs)
-        if self._used is not None and self._used[0] is self._place:
-            used = self._used[1]
+        replica = self._replica_of(self._tape)
+        self._used[replica] = None
+        try:
+            with self._targets_at(index):
+                result = self._apply(grads, *args, **kwargs)
+        finally:
+            reading = self._used.pop(replica)
+        if reading is not None and reading[0] is self._step.place:
+            used = reading[1]
         else:
             # The update stands under a condition (accumulation, loss scaling): what is
             # read back then is the rate as `apply` left it.
@@ -248,17 +302,50 @@ class RateFeed:
             self._tape.assign(tf.where(slots == 0, count + 1.0, tape))
         return result
 
+    def _targets_at(self, index: Any) -> AbstractContextManager[None]:
+        if not self._targets.names:
+            return nullcontext()
+        if self._tf.executing_eagerly():
+            return self._targets.plain(self._start + int(index))
+        return self._columns.at(index, self._targets)
+
     def _shadow_update_step(
         self, gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        if self._attached and self._in_step and self._used is None:
+        replica = self._replica_of(variable)
+        if self._attached and replica in self._used and self._used[replica] is None:
             # A read of its own, here: what anybody assigned since our `apply` began is seen.
             used = self._tf.identity(self._tf.convert_to_tensor(learning_rate))
-            self._used = (self._here(), used)
+            self._used[replica] = (self._here(), used)
         return self._update_step(gradient, variable, learning_rate, *args, **kwargs)
 
     def _here(self) -> Any:
-        return self._tf.compat.v1.get_default_graph()
+        eager = self._tf.executing_eagerly()  # where each thread has a graph of its own
+        return None if eager else self._tf.compat.v1.get_default_graph()
+
+    def _replica_of(self, variable: Any) -> str | None:
+        """Return the replica that we are in, or whose copy `variable` is, by its device."""
+        return str(variable.device) if len(self._copies(self._tape)) > 1 else None
+
+    def _make_variable(self) -> Any:
+        tf = self._tf
+        with self._strategy.scope():
+            return tf.Variable(
+                np.zeros(self.size + 1, np.float32),
+                trainable=False,
+                # Each replica writes its own copy, and nobody adds them up.
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+
+    def _copies(self, variable: Any) -> tuple[Any, ...]:
+        """Return what the replicas of this process have."""
+        copies: tuple[Any, ...] = self._strategy.experimental_local_results(variable)
+        return copies
+
+    def _fill(self, variable: Any, values: NDArray[np.float32]) -> None:
+        for copy in self._copies(variable):
+            copy.assign(values)
 
     def _hold(self) -> list[tuple[Any, Any]]:
         # Traced, a step that is refused has not run.  Eagerly it has: the first is undone.
@@ -274,19 +361,28 @@ class RateFeed:
 
     # -- Rates in, rates out -------------------------------------------------------------
 
-    def feed(self, rates: NDArray[np.float32]) -> None:
-        """Give the rates of the coming steps, at most `size`; any beyond them have rate 0."""
+    def feed(self, rates: NDArray[np.float32], start: int) -> None:
+        """Give the rates of the steps from `start` on, at most `size`; any beyond have 0."""
         self._note_last_used()
         table = np.zeros(self.size + 1, np.float32)
         table[: len(rates)] = rates
-        self._table.assign(table)
-        self._tape.assign(np.zeros(self.size + 1, np.float32))
+        self._fill(self._table, table)
+        self._start = start
+        self._targets.go_to(start)
+        self._fill(self._tape, np.zeros(self.size + 1, np.float32))
 
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
-        tape = self._tape.numpy()
-        count = int(tape[0])
-        return count, tape[1 : 1 + min(count, self.size)]
+        tapes = np.stack([copy.numpy() for copy in self._copies(self._tape)])
+        count = int(tapes[0, 0])
+        used = tapes[:, 1 : 1 + min(count, self.size)]
+        # A rate that is not the same in all replicas is none.
+        return count, np.where((used == used[0]).all(axis=0), used[0], np.float32("nan"))
+
+    def last_targets(self) -> dict[str, float]:
+        """Return what the last step that ran used of the other targets."""
+        count = self.used()[0]
+        return self._targets.values(self._start + count - 1) if count else {}
 
     def last_used(self) -> np.float32 | None:
         """Return the rate of the last step that ran, None if none has."""
@@ -299,6 +395,66 @@ class RateFeed:
             _, used = self.used()
         if len(used):
             self._last_used = used[-1]
+
+
+class _Step(threading.local):
+    """The step that a replica is in."""
+
+    is_open = False
+    applications = 0
+    place: Any = None  # its graph
+
+
+class _Columns:
+    """Tables in a variable each, made while the step is traced, that nobody tracks."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        self.stand_in = _stand_in()
+        self._variables: dict[Slot, Any] = {}
+        self._index: Any = None
+        self._seen: dict[Any, Any] = {}
+
+    @contextmanager
+    def at(self, index: Any, targets: Targets) -> Iterator[None]:
+        """Let `targets` stand in, at the place of the tables that `index` says."""
+        self._index = index
+        try:
+            with targets.standing_in():
+                yield
+        finally:
+            self._index = None
+            self._seen.clear()
+
+    def make(self, slot: Slot, values: NDArray[np.float64]) -> None:
+        with self._tf.init_scope():  # outside of the graphs that are being traced
+            numbers = self._tf.constant(values, slot[1])
+            self._variables[slot] = self._tf.Variable(numbers, trainable=False)
+
+    def fill(self, slot: Slot, values: NDArray[np.float64]) -> None:
+        self._variables[slot].assign(self._tf.constant(values, slot[1]))
+
+    def look_up(self, slot: Slot, *, weak: bool) -> Any:
+        # Once for each graph: an update under a condition has one of its own.
+        place = (self._tf.compat.v1.get_default_graph(), slot)
+        if place not in self._seen:
+            self._seen[place] = self._tf.gather(self._variables[slot], self._index)
+        return self._seen[place]
+
+
+@functools.cache
+def _stand_in() -> type[ScheduledFloat]:
+    """Return what stands in for floats, after telling TensorFlow what its tensor is."""
+    import tensorflow as tf
+
+    def convert(value: Any, dtype: Any = None, name: Any = None, as_ref: bool = False) -> Any:
+        return value.as_tensor(None if dtype is None else dtype.name)
+
+    # Rather than by `__tf_tensor__`, which is not told the type of the tensor beside.
+    tf.register_tensor_conversion_function(ScheduledFloat, convert)
+    return ScheduledFloat
 
 
 def _tensors(gradients: Any) -> list[Any]:

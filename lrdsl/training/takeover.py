@@ -1,0 +1,95 @@
+"""Taking the rate over from what else sets it: a schedule in the optimizer, other callbacks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from typing import Any
+
+import keras
+import numpy as np
+
+from lrdsl.conversion import from_keras
+from lrdsl.training.feeds import rate_owner, rate_variable
+from lrdsl.training.rivals import TakenOver
+
+
+def holds_a_schedule(optimizer: Any) -> bool:
+    """Return whether the optimizer's rate is a schedule or a function, and no number."""
+    rate = rate_variable(optimizer)
+    return not isinstance(rate, keras.Variable) and callable(rate)
+
+
+def rate_now(optimizer: Any) -> float:
+    """Return the optimizer's rate at its present step, as the shortest decimal."""
+    rate = keras.ops.convert_to_numpy(rate_owner(optimizer).learning_rate)
+    return float(str(np.float32(rate)))
+
+
+def in_the_optimizer(optimizer: Any) -> TakenOver:
+    """Describe the schedule or function that is the optimizer's rate."""
+    rate = rate_variable(optimizer)
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    return TakenOver(
+        name=type(rate).__name__ if is_schedule else "function",
+        place="optimizer",
+        rate=rate_now(optimizer),
+        step=int(keras.ops.convert_to_numpy(rate_owner(optimizer)._iterations)),
+        text=_as_text(rate),
+    )
+
+
+def in_the_callbacks(rival: Any) -> TakenOver:
+    """Describe a callback that would set the rate too."""
+    program = getattr(rival, "program", None)
+    return TakenOver(
+        name=type(rival).__name__,
+        place="callbacks",
+        text=None if program is None else program.text.strip(),
+    )
+
+
+def put_number(model: Any, rate: float) -> None:
+    """Have the model's optimizer hold a plain number, as if it was made with one.
+
+    It stays the same object, with its step and its slots.  What the model has traced has
+    the old rate in it, and is traced anew.
+    """
+    owner = rate_owner(model.optimizer)
+    with keras.name_scope(owner.name, caller=owner):
+        number = keras.Variable(
+            rate,
+            name="learning_rate",
+            dtype="float32",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+    owner._track_variable(number)
+    # Files have an optimizer's variables by their place, and a rate comes second.
+    owner._variables.insert(1, owner._variables.pop())
+    owner._learning_rate = number
+    model.make_train_function(force=True)
+
+
+def leave_out(rivals: Collection[Any], callback_list: Any) -> None:
+    """Take callbacks out of the list that is calling us, from behind us."""
+    if not rivals:
+        return
+    # In place: the list is being gone through.  It was made for this `fit`; one within it
+    # was not, and is left as it is.
+    for index in range(len(callback_list.callbacks) - 1, -1, -1):
+        callback = callback_list.callbacks[index]
+        if any(callback is rival for rival in rivals):
+            del callback_list.callbacks[index]
+        elif isinstance(callback, keras.callbacks.CallbackList):
+            twin = copy.copy(callback)
+            twin.callbacks = list(callback.callbacks)
+            leave_out(rivals, twin)
+            callback_list.callbacks[index] = twin
+
+
+def _as_text(schedule: Any) -> str | None:
+    try:
+        return from_keras(schedule).strip()
+    except (TypeError, ValueError):
+        return None

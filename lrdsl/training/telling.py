@@ -1,0 +1,55 @@
+"""Telling a user of `fit` what is dubious about a plan, as Python tells such things."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from lrdsl.diagnostics import Diagnostic, LrsWarning, Severity
+from lrdsl.render import render_full
+from lrdsl.source import SourceText
+
+if TYPE_CHECKING:
+    from lrdsl.plan import Plan
+
+_OURS = tuple(
+    str(folder) + os.sep for folder in (Path(__file__).parents[1], Path(keras.__file__).parent)
+)
+
+
+def warn_of(plan: Plan) -> None:
+    """Issue each of the plan's warnings, at the line that called `fit`."""
+    for found in plan.warnings:
+        _warn(found, plan.program.source)
+
+
+def warn_of_nothing(begins: int, ends: int, source: SourceText) -> None:
+    """Issue a warning that a `fit` has no epoch to train."""
+    found = Diagnostic(
+        code="LRS602",
+        message=f"`fit` begins with epoch {begins} and trains up to epoch {ends}: nothing runs",
+        help="`epochs` counts from 0, not from `initial_epoch`: to train 5 epochs more, call "
+        f"`fit(initial_epoch={begins}, epochs={begins + 5})`",
+        severity=Severity.WARNING,
+    )
+    _warn(found, source)
+
+
+def _warn(found: Diagnostic, source: SourceText) -> None:
+    # `warnings` prints the place and the class first: the message has its own lines.
+    warnings.warn("\n" + render_full(found, source), LrsWarning, _levels_to_the_user())
+
+
+def _levels_to_the_user() -> int:
+    """Return the `stacklevel`, in our caller, of the code that is not ours or Keras's."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.f_back
+        level += 1
+    return level

@@ -1,0 +1,31 @@
+"""The table and the tape in TensorFlow's graph: what is recorded is what was looked up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import lrdsl
+
+from .weights import fit, make_model, weights_of
+
+STEPS = 10
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
+    class Tamper(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if batch == 6:
+                table = self.model.optimizer.apply.__self__._table
+                table.assign(np.where(np.arange(table.shape[0]) == 7, 9.0, table.numpy()))
+
+    model = make_model(STEPS, jit_compile=jit)
+    callback = lrdsl.compile("const(0.25)")
+    fit(model, callback, STEPS, callbacks=[Tamper()])
+    used = np.where(np.arange(STEPS) == 7, 9.0, 0.25).astype(np.float32)
+    np.testing.assert_array_equal(weights_of(model), -used)
+    np.testing.assert_array_equal(callback.applied, used)
