@@ -252,6 +252,14 @@ def test_a_number_that_is_not_of_the_update(name: str, message: str) -> None:
     assert message in refused(optimizers.Adam(0.1), f"{name} = 2").message
 
 
+def test_a_number_that_variables_are_made_with() -> None:
+    found = refused(optimizers.Adagrad(0.1), "initial_accumulator_value = 0.2")
+    assert found.message == (
+        "`initial_accumulator_value` cannot be scheduled: it is where the optimizer's "
+        "variables begin"
+    )
+
+
 def test_two_ways_to_clip() -> None:
     found = refused(optimizers.SGD(0.1, clipvalue=0.5), "clipnorm = 0.5")
     assert found.message == "`SGD` clips by one of `clipnorm` and `clipvalue`, not by both"
