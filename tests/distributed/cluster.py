@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ def run_two(
     folder: Path,
     commands: Sequence[Sequence[str]],
     *,
-    timeout: float = 300,
+    timeout: float = 180,
     more: dict[str, str] | None = None,
 ) -> list[Ended]:
     """Run a command as each worker of a cluster of two, and wait for both."""
@@ -46,12 +48,13 @@ def run_two(
                 stderr=subprocess.STDOUT,
             )
         )
-    try:
-        statuses = [process.wait(timeout) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+    end = time.monotonic() + timeout
+    for process in processes:
+        try:
+            process.wait(max(0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # it prints where it hangs
+    statuses = [process.wait() for process in processes]
     texts = [(folder / f"log-{index}").read_text() for index in range(len(commands))]
     return [Ended(status, text) for status, text in zip(statuses, texts, strict=True)]
 
@@ -62,6 +65,7 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(HERE.parents[1]),
         "KERAS_BACKEND": "tensorflow",
+        "PYTHONFAULTHANDLER": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "-1",
     }

@@ -59,7 +59,7 @@ def test_a_machine_that_refuses_ends_the_others(tmp_path: Path) -> None:
     chief, worker = train_on_two(tmp_path, curve=["const(0.1)", other])
     assert [chief.status, worker.status] == [1, 1]
     assert "worker 1 does not begin" in chief.text
-    assert "the schedule sets `momentum`, and the model is distributed" in worker.text
+    assert "was made with `momentum=0`" in worker.text
 
 
 @pytest.mark.heavy
