@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lrdsl.conversion import from_keras
     from lrdsl.diagnostics import CODES, Diagnostic, Label, LrsError, LrsWarning
+    from lrdsl.metric_log import read_metrics
     from lrdsl.plan import Plan, Segment, Snapshot
     from lrdsl.program import Program, diagnose, load, loads
     from lrdsl.source import SourceText, Span
@@ -44,6 +45,7 @@ _HOMES = {
     "from_keras": "lrdsl.conversion",
     "load": "lrdsl.program",
     "loads": "lrdsl.program",
+    "read_metrics": "lrdsl.metric_log",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "from_keras",
     "load",
     "loads",
+    "read_metrics",
 ]
 
 

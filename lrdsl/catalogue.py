@@ -73,13 +73,19 @@ noise: random numbers, the same in every run.
   Source: SplitMix64, of Steele, Lea and Flood 2014 (doi:10.1145/2660193.2660195).
 
 plateau: falls by a factor whenever a metric stalls.
-  Formula: from·factor^n, but at least min, n how often it has stalled
-  Parameters: from and min, rates; monitor, the name of the metric; factor, a number;
-  patience and cooldown, whole numbers of epochs; mode, auto, min or max, what is better;
-  min_delta, a number, what counts as better; nan, error or ignore; restore, none or best,
-  the weights to go on with.
+  Formula: from·factor^cuts·rise^rises, each time at least min and at most max
+  Parameters: from, min and max, rates; monitor, the name of the metric; factor, a number
+  below 1, and rise, one above, if given; patience, how many observations no better than the
+  best are a stall, and as many better ones a rise; cooldown and rise_cooldown, observations
+  after a cut or a rise, of which the last counts again; mode, auto, min or max, what is
+  better; min_delta, by how much, 1e-4 unless threshold, a share of the best, is given;
+  versus, best or previous, what is compared with; window, the mean of how many last
+  observations is judged; accumulation, of how many each; reset, improvement or cut, what
+  ends a count; freeze, none or cooldown, when the best stays; nan, error or ignore; restore,
+  none or best, the weights to go on with after a cut.
   Example: plateau(from=0.1, monitor=val_loss, factor=0.5, patience=5)
-  Source: Keras ReduceLROnPlateau, parameter for parameter.
+  Source: Keras ReduceLROnPlateau, observation for observation; PyTorch, timm and others by
+  the parameters that they add.
 """
 """The primitives' pages, in the form of the comments in `grammars/prelude.lrs`."""
 

@@ -95,12 +95,28 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Plateau:
+    """The curve `plateau` with what it did, as far as the metrics are known.
+
+    `changes` are the ticks of the training at which it changed, with how: "cut" or "rise".
+    """
+
+    parameters: dict[str, Core]
+    changes: tuple[tuple[Fraction, str], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """A body and its boundary (a time or a condition); None for the last or a natural end."""
+    """A body and its boundary (a time or a condition); None for the last or a natural end.
+
+    `waits` where it begins when a condition holds, which has not been so far.
+    """
 
     body: Core
     until: Core | None
     span: Span
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,6 +226,7 @@ Core: TypeAlias = (
     | TargetValue
     | Apply
     | Curve
+    | Plateau
     | Sequence
     | For
     | Skip
@@ -255,7 +272,11 @@ def children(node: Core | Segment) -> tuple[Core, ...]:
     match node:
         case Apply(operands=operands) | Joined(items=operands):
             return operands
-        case Curve(parameters=parameters) | Stalled(parameters=parameters):
+        case (
+            Curve(parameters=parameters)
+            | Plateau(parameters=parameters)
+            | Stalled(parameters=parameters)
+        ):
             return tuple(parameters.values())
         case Sequence(segments=segments):
             return tuple(

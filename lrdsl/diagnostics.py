@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "LRS109": "the file holds no schedule",
     "LRS110": "a bare schedule stands beside other statements",
     "LRS111": "a statement is given twice",
+    "LRS112": "a log of metrics cannot be read",
     # Names and arguments
     "LRS201": "a name is not defined",
     "LRS202": "a curve or function does not exist",
@@ -51,7 +52,7 @@ CODES: dict[str, str] = {
     "LRS407": "the optimizer's own rate is needed and unknown",
     "LRS408": "a parameter is out of its range",
     "LRS409": "a condition stands where a value is needed",
-    "LRS410": "reactions to metrics are not planned yet",
+    "LRS410": "a reaction to a metric stands where it cannot be planned",
     # Advice
     "LRS501": "a `let` is not used",
     "LRS502": "a turn is cut short and leaves no snapshot",
@@ -62,6 +63,7 @@ CODES: dict[str, str] = {
     "LRS603": "a snapshot cannot be saved",
     "LRS604": "a run that goes on has another plan than before",
     "LRS605": "the state of a run cannot be kept or taken up",
+    "LRS606": "a metric is missing, or is not a number",
 }
 """Every code with the rule that it stands for.  A code never changes its meaning."""
 

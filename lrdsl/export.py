@@ -7,7 +7,7 @@ from importlib.resources import files
 from pprint import pformat
 from typing import Any
 
-from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.diagnostics import Diagnostic, Label, LrsError
 from lrdsl.plan import Plan
 from lrdsl.planning.formula import to_data
 
@@ -60,8 +60,23 @@ def module_text(plan: Plan) -> str:
         plan: the plan; its steps must be known.
 
     Raises:
-        LrsError: steps per epoch are not known (LRS303).
+        LrsError: the plan reacts to metrics (LRS410), or steps per epoch are not known
+            (LRS303).
     """
+    reactive = plan.program.reactive
+    if reactive is not None:
+        raise LrsError(
+            [
+                Diagnostic(
+                    code="LRS410",
+                    message="a module of its own cannot react to metrics",
+                    primary=Label(reactive, "waits for what training measures"),
+                    help="train by `lrdsl.compile(…)` or `lrdsl train`, or use times only, "
+                    "such as `until 30`",
+                )
+            ],
+            plan.program.source,
+        )
     if plan.total_steps is None or plan.steps_per_epoch is None or plan.epochs is None:
         raise LrsError(
             [
@@ -74,11 +89,13 @@ def module_text(plan: Plan) -> str:
             ],
             plan.program.source,
         )
+    options = plan.snapshot_options
     data: dict[str, Any] = {
         "steps": plan.total_steps,
         "epochs": plan.epochs,
         "steps per epoch": plan.steps_per_epoch,
         "snapshots": [snapshot.step for snapshot in plan.snapshots],
+        "drops snapshots": options is not None and bool(options.keep or options.best),
         "formulas": {target: to_data(plan.formulas[target]) for target in plan.targets},
     }
     imports: list[str] = []

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.scales import Floats, format_time
+from lrdsl.targets import main
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
 _EVALUATED = 2**16
 _GRID = 2048
+_MOST_TIMES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def highlights(plan: Plan, target: str) -> Highlights:
 
 def main_target(plan: Plan) -> str:
     """Return the target that a plan is mostly about: the rate, where it is set."""
-    return "lr" if "lr" in plan.targets else plan.targets[0]
+    return main(plan.targets)
 
 
 def curve(plan: Plan, target: str, points: int) -> tuple[Floats, Floats]:
@@ -108,9 +110,9 @@ def _extremes(x: Floats, y: Floats) -> NDArray[np.intp]:
 
 def steps_per_unit(plan: Plan) -> Fraction:
     """Return the number of steps in one unit of the plan's times (1 if it is a step)."""
-    if plan.unit == "steps" or plan.total_steps is None:
+    if plan.unit == "steps" or plan.steps_per_epoch is None:
         return Fraction(1)
-    return Fraction(plan.total_steps) / plan.length
+    return Fraction(plan.steps_per_epoch)
 
 
 def smallest_tick(plan: Plan) -> Fraction | None:
@@ -120,9 +122,28 @@ def smallest_tick(plan: Plan) -> Fraction | None:
     return 1 / steps_per_unit(plan)
 
 
+def unsettled_from(plan: Plan) -> Fraction | None:
+    """Return the time, in the plan's unit, from which on metrics not measured yet decide.
+
+    None where none can: every epoch that counts was measured, or nothing reacts.  Of a plan
+    without any metrics see `lrdsl.outlook`.
+    """
+    if plan.program.reactive is None or not plan.log or plan.horizon.epoch is None:
+        return None
+    # What the last epoch measured decides about the one after it.
+    end = (len(plan.log) + 1) * plan.horizon.in_unit(plan.horizon.epoch)
+    return end if end < plan.length else None
+
+
 def length_in_words(plan: Plan) -> str:
     """Return how long the training is: `90 epochs of 390 steps = 35,100 steps`."""
     total = plan.total_steps
+    if plan.is_stopped:
+        whole = plan.horizon.in_unit(plan.horizon.total or Fraction(0))
+        steps = "" if total is None or plan.unit == "steps" else f" = {_count(total, 'step')}"
+        return (
+            f"{format_time(plan.length)} of {format_time(whole)} {plan.unit}{steps}, then stop"
+        )
     if plan.epochs is not None and plan.steps_per_epoch is not None and total is not None:
         return (
             f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}"
@@ -135,6 +156,31 @@ def length_in_words(plan: Plan) -> str:
             text += f" = {format_time(epochs)} epochs of {_count(plan.steps_per_epoch, 'step')}"
         return text
     return f"{format_time(plan.length)} epochs"
+
+
+def events_in_words(plan: Plan) -> str:
+    """Return when a plan reacted to metrics: `2 cuts, at epochs 12 and 30; stop at epoch 46`.
+
+    Empty where it did not.
+    """
+    at: dict[str, list[str]] = {}
+    for event in plan.events:
+        time = format_time(event.time if event.epoch is None else event.epoch)
+        what = event.kind if len(plan.targets) == 1 else f"{event.target} {event.kind}"
+        at.setdefault(what, []).append(time)
+    unit = "step" if any(event.epoch is None for event in plan.events) else "epoch"
+    parts = []
+    for kind, times in at.items():
+        if len(times) == 1:
+            parts.append(f"{kind} at {unit} {times[0]}")
+            continue
+        count = f"{len(times):,} {kind}{'es' if kind.endswith('switch') else 's'}"
+        if len(times) > _MOST_TIMES:
+            listed = f"{', '.join(times[: _MOST_TIMES - 2])}, …, {times[-1]}"
+        else:
+            listed = f"{', '.join(times[:-1])} and {times[-1]}"
+        parts.append(f"{count}, at {unit}s {listed}")
+    return "; ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,9 +16,11 @@ from lrdsl.planning.evaluate import evaluate_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.horizon import Horizon
 from lrdsl.planning.sample import sample_ticks
+from lrdsl.targets import RATE, main
 
 if TYPE_CHECKING:
     from lrdsl.program import Program
+    from lrdsl.source import Span
 
 Steps: TypeAlias = int | slice | range | ArrayLike
 
@@ -71,11 +74,47 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotOptions:
-    """Which snapshots stay: the last `keep`, or the `best` of a `monitor`ed metric."""
+    """Which snapshots stay: the last `keep`, or the `best` of a `monitor`ed metric.
+
+    `mode` says which those are, "max" or "min"; `span` is where the program asks for it.
+    """
 
     keep: int | None
     best: int | None
     monitor: str | None
+    mode: str | None = None
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a plan did because of a metric, or the end that `stop` made.
+
+    Attributes:
+        kind: "switch" to the next segment, "cut" or "rise" of a plateau, or "stop".
+        target: of which target.
+        time: when, in the plan's unit.
+        epoch: the same in epochs, None where steps per epoch are unknown.
+        step: the first step that sees it; None where steps are unknown.
+        before, after: the target's value on both sides.
+        cause: why, in words; empty where a time is the cause, or nothing was measured.
+        text: the condition or the plateau, as written.
+        line: the line on which it stands, from 1.
+        restores: the epoch, from 0, whose weights the training goes back to (the state at
+            its end); None where it goes on.
+    """
+
+    kind: str
+    target: str
+    time: Fraction
+    epoch: Fraction | None
+    step: int | None
+    before: float
+    after: float
+    cause: str
+    text: str
+    line: int
+    restores: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +128,18 @@ class Plan:
         unit: "epochs" or "steps", what the file counts and the plan's times are in.
         epochs: length of the training in epochs, None where it is not known or not whole.
         steps_per_epoch: batches of an epoch, None where they are not known.
-        total_steps: length of the training in steps, None where it is not known.
-        length: length of the training in `unit`.
+        total_steps: length of the training in steps, None where it is not known; where the
+            program stops training, up to there.
+        length: the same in `unit`.
         base: the optimizer's own rate, where it was given.
+        bases: the own rates of the parts of a `MultiOptimizer`, where they were given.
         snapshots: the models to be saved, in order.
-        snapshot_options: which of them stay, None where none is saved.
+        snapshot_options: which of them stay, None where the program asks for none.
         warnings: what the training will not reach or not save, and the program's own advice.
+        events: what it did because of metrics, in the order of time.
+        log: the metrics of the epochs that are over, for a program that reacts to them.  What
+            comes after these epochs is planned as if no condition held any more.
+        best_epochs: the epochs whose weights a plateau may still go back to.
     """
 
     program: Program
@@ -104,12 +149,17 @@ class Plan:
     total_steps: int | None
     length: Fraction
     base: float | None
+    bases: Mapping[str, float]
     snapshots: tuple[Snapshot, ...]
     snapshot_options: SnapshotOptions | None
     warnings: tuple[Diagnostic, ...]
+    events: tuple[Event, ...]
+    log: tuple[Mapping[str, float], ...] = field(repr=False)
+    best_epochs: frozenset[int] = field(repr=False)
     formulas: dict[str, Formula] = field(repr=False)
     horizon: Horizon = field(repr=False)
     _segments: dict[str, tuple[Segment, ...]] = field(repr=False)
+    asked: tuple[int | None, int | None, int | None] = field(repr=False)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -119,7 +169,7 @@ class Plan:
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments of the rate, or of the first target where the rate is not set."""
-        return self.segments_of("lr" if "lr" in self.formulas else self.targets[0])
+        return self.segments_of(main(self.targets))
 
     def segments_of(self, target: str) -> tuple[Segment, ...]:
         """Return the segments of one target.
@@ -130,7 +180,7 @@ class Plan:
         self._formula(target)
         return self._segments[target]
 
-    def values(self, steps: Steps | None = None, target: str = "lr") -> NDArray[np.float64]:
+    def values(self, steps: Steps | None = None, target: str = RATE) -> NDArray[np.float64]:
         """Return the values of a target, one for each step asked for.
 
         A step's value depends on the step alone: asked for by itself, in a slice or with all
@@ -175,20 +225,57 @@ class Plan:
             result[low : low + _BLOCK] = self._at(formula, keys[low : low + _BLOCK])
         return result.reshape(shape)
 
-    def rate(self, step: int) -> float:
+    def replay(self, metrics: Iterable[Mapping[str, float]]) -> Plan:
+        """Return the plan of a run in which these metrics were measured.
+
+        A pure function of the plan's program, its training and the metrics.  Of two logs of
+        which one begins as the other, the plans agree to the bit as far as the shorter one
+        decides: to the end of the epoch after its last row.
+
+            history = model.fit(...).history
+            rows = [dict(zip(history, row)) for row in zip(*history.values())]
+            plan.replay(rows).events
+
+        Args:
+            metrics: a row of metrics by name for each epoch, from the first on; an empty one
+                for an epoch of which nothing is known.
+
+        Raises:
+            LrsError: a metric is missing or not a number (LRS606), or what the program does
+                then cannot be planned (LRS3xx, LRS4xx).
+        """
+        from lrdsl.planner import replay
+
+        return replay(self, tuple(dict(row) for row in metrics))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the program stops the training before its end."""
+        return self.length < self.horizon.in_unit(self.horizon.total or Fraction(0))
+
+    @property
+    def settled_steps(self) -> int | None:
+        """How many steps no metric can change any more; None where steps are unknown."""
+        if self.program.reactive is None or self.total_steps is None:
+            return self.total_steps
+        assert self.steps_per_epoch is not None
+        return min(self.total_steps, (len(self.log) + 1) * self.steps_per_epoch)
+
+    def rate(self, step: int, target: str = RATE) -> float:
         """Return a step's rate as training uses it: the float32 of `values(step)`.
 
         For loops of your own, `optimizer.learning_rate = plan.rate(step)` before each step.
 
         Args:
             step: counted from 0 over the whole training; negative ones from its end.
+            target: which rate, `slow.lr` for that of the part `slow`.
 
         Raises:
             LrsError: steps per epoch are not known (LRS303).
             IndexError: a step outside the training.
-            KeyError: the plan sets no rate.
+            KeyError: the plan does not set the target.
         """
-        return float(self.values(step).astype(np.float32))
+        return float(self.values(step, target).astype(np.float32))
 
     def polyline(
         self, target: str = "lr", points: int = 2000

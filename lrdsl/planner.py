@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,30 @@ import numpy as np
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
+from lrdsl.metrics import better_mode
 from lrdsl.numeric.constants import as_float
-from lrdsl.plan import Plan, Segment, Snapshot, SnapshotOptions
+from lrdsl.plan import Event, Plan, Segment, Snapshot, SnapshotOptions
 from lrdsl.planning.bind import Binder, Cut
+from lrdsl.planning.courses import (
+    Course,
+    MetricError,
+    Recorded,
+    Row,
+    Supposed,
+    observation,
+)
 from lrdsl.planning.dues import Due, snapshots, turn_ends
 from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.frames import Part
 from lrdsl.planning.horizon import Horizon, make_horizon
 from lrdsl.planning.layout import Layout
+from lrdsl.planning.reactions import Reaction, Reactions, told_of
 from lrdsl.planning.verify import LARGEST, find_fault
 from lrdsl.source import Span
 from lrdsl.syntax.parser import parse
 from lrdsl.syntax.printer import print_expression
+from lrdsl.targets import RATE, is_rate, main
 
 if TYPE_CHECKING:
     from lrdsl.program import Program
@@ -42,8 +54,14 @@ def make_plan(
     steps_per_epoch: int | None,
     steps: int | None,
     base: float | None,
+    bases: Mapping[str, float],
+    course: Course | None = None,
 ) -> Plan:
-    """Bind a program; see `Program.plan`."""
+    """Bind a program; see `Program.plan`.
+
+    `course` says what the metrics did, for a program that reacts to them: nothing yet.
+    """
+    course = Recorded() if course is None else course
     for name, count in (
         ("epochs", epochs),
         ("steps_per_epoch", steps_per_epoch),
@@ -51,11 +69,10 @@ def make_plan(
     ):
         if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
             raise ValueError(f"{name} must be a whole number above zero, not {count!r}")
-    if base is not None and not 0 <= base <= LARGEST:
-        raise ValueError(f"base must be a rate, not {base!r}")
+    for rate in (base, *bases.values()):
+        if rate is not None and not 0 <= rate <= LARGEST:
+            raise ValueError(f"base must be a rate, not {rate!r}")
     source = program.source
-    if program.reactive is not None:
-        raise LrsError([_reactive(program)], source)
     horizon, contradictions = make_horizon(program.train, epochs, steps_per_epoch, steps)
     if contradictions:
         raise LrsError(contradictions, source)
@@ -64,23 +81,34 @@ def make_plan(
     problems = Problems()
     formulas: dict[str, Formula] = {}
     parts: dict[str, tuple[Part, ...]] = {}
-    binder = Binder(horizon, problems, base)
-    for name, node in program.checked.targets:
+    binder = Binder(horizon, problems, base, _own_rates(program.targets, bases))
+    reactions = Reactions(horizon, problems, course)
+    targets = {name: reactions.target(name, node) for name, node in program.checked.targets}
+    if problems.errors:  # what metrics did is not known, so there is nothing to bind
+        raise LrsError(problems.errors, source)
+    for name, node in targets.items():
         formulas[name], parts[name] = binder.target(name, node)
-    dues = _due_snapshots(program, horizon, problems)
-    options = _options(dues, Layout(horizon, problems))
+    end = horizon.total if reactions.stop is None else reactions.stop
+    dues = _due_snapshots(targets.values(), horizon, end, problems)
+    asking = [due.snapshot for due in dues if due.snapshot]
+    if program.reactive is not None:  # others may be due once the metrics are known
+        asking += [one for _, node in program.checked.targets for one in _asking_in(node)]
+    options = _options(asking, Layout(horizon, problems))
     if not problems.errors:
         _verify(formulas, parts, horizon, problems)
     if problems.errors:
         raise LrsError(problems.errors, source)
     _tell_cuts(binder.cuts, horizon, problems)
-    lr = "lr" if "lr" in formulas else next(iter(formulas))
+    lr = main(program.targets)
     layout = Layout(horizon, problems)
     segments = {
-        name: tuple(_segment(program, part, formulas[name], horizon, layout) for part in some)
-        for name, some in parts.items()
+        name: tuple(
+            _segment(program, replace(part, end=min(part.end, end)), formula, horizon, layout)
+            for part in parts[name]
+            if part.start < end
+        )
+        for name, formula in formulas.items()
     }
-    whole_steps = None if horizon.step is None else int(horizon.total)
     whole_epochs = horizon.in_epochs(horizon.total)
     known = {*program.warnings}
     return Plan(
@@ -90,26 +118,94 @@ def make_plan(
         if whole_epochs is not None and whole_epochs.denominator == 1
         else None,
         int(horizon.epoch) if horizon.epoch is not None and horizon.step is not None else None,
-        whole_steps,
-        horizon.in_unit(horizon.total),
+        None if horizon.step is None else -int(-end // 1),
+        horizon.in_unit(end),
         base,
-        _snapshots(dues, formulas[lr], horizon),
+        dict(bases),
+        _snapshots(dues, formulas[lr], horizon, problems),
         options,
         (*program.warnings, *(w for w in problems.warnings if w not in known)),
+        _events(program, reactions, formulas, horizon),
+        course.rows if isinstance(course, Recorded) else (),
+        frozenset(reactions.best),
         formulas,
         horizon,
         segments,
+        (epochs, steps_per_epoch, steps),
     )
 
 
-def _reactive(program: Program) -> Diagnostic:
-    assert program.reactive is not None
-    return Diagnostic(
-        code="LRS410",
-        message="a schedule that reacts to metrics cannot be planned yet",
-        primary=Label(program.reactive, "depends on what training measures"),
-        help="use times only, such as `until 30`, in what you plan or train today",
+def replay(plan: Plan, rows: tuple[Row, ...]) -> Plan:
+    """Return the plan of a run in which these metrics were measured; see `Plan.replay`."""
+    program = plan.program
+    problems = Problems()
+    for epoch, row in enumerate(rows):
+        for metric, span in program.metrics.items():
+            try:
+                observation(row, metric, epoch)
+            except MetricError as error:
+                message, label, repair = told_of(error)
+                problems.add("LRS606", message, span, label, help=repair)
+    if problems.errors:
+        raise LrsError(problems.errors, program.source)
+    return _again(plan, Recorded(rows))
+
+
+def suppose(plan: Plan, first: int) -> Plan:
+    """Return the plan of a run whose metrics stall from epoch `first` on."""
+    epochs = plan.horizon.in_epochs(plan.horizon.total or Fraction(0))
+    return _again(plan, Supposed(first, int(epochs or 0)))
+
+
+def _again(plan: Plan, course: Course) -> Plan:
+    return make_plan(plan.program, *plan.asked, plan.base, plan.bases, course)
+
+
+def _events(
+    program: Program, reactions: Reactions, formulas: dict[str, Formula], horizon: Horizon
+) -> tuple[Event, ...]:
+    """Return what happened, in the order of time; what training does not reach did not."""
+    stop = reactions.stop
+    found = [one for one in reactions.happened if stop is None or one.tick <= stop]
+    events = [
+        _event(program, one, formulas, horizon)
+        for one in sorted(found, key=lambda one: one.tick)
+    ]
+    # A plateau at its floor changes nothing.
+    return tuple(e for e in events if e.kind in ("switch", "stop") or e.before != e.after)
+
+
+def _event(
+    program: Program, reaction: Reaction, formulas: dict[str, Formula], horizon: Horizon
+) -> Event:
+    formula, tick = formulas[reaction.target], reaction.tick
+    epochs = horizon.in_epochs(tick)
+    return Event(
+        reaction.kind,
+        reaction.target,
+        horizon.in_unit(tick),
+        epochs,
+        None if horizon.step is None else -int(-tick // 1),
+        value_at(formula, tick, left=True),
+        value_at(formula, tick),
+        reaction.cause,
+        program.source.slice(reaction.span),
+        program.source.location(reaction.span.start)[0],
+        reaction.best if reaction.restore else None,
     )
+
+
+def _own_rates(
+    targets: Sequence[str], bases: Mapping[str, float]
+) -> dict[str, Mapping[str, float]]:
+    """Return the own rates of the parts that each rate is for."""
+    own: dict[str, Mapping[str, float]] = {
+        f"{part}.{RATE}": {part: rate} for part, rate in bases.items()
+    }
+    rest = {part: rate for part, rate in bases.items() if f"{part}.{RATE}" not in targets}
+    # Where every part has a rate of its own, `lr` is but a name for what they are made of.
+    own[RATE] = rest or bases
+    return own
 
 
 def _no_length(program: Program) -> Diagnostic:
@@ -144,7 +240,7 @@ def _verify(
             formula,
             horizon.total,
             whole_ticks=horizon.step is not None,
-            negative=name != "lr",
+            negative=not is_rate(name),
         )
         if fault is None:
             continue
@@ -155,7 +251,7 @@ def _verify(
             when = f"step {int(fault.tick):,} (epoch {float(epochs):.6g})"
         else:
             when = f"{horizon.unit.removesuffix('s')} {float(horizon.in_unit(fault.tick)):.10g}"
-        what = "rate" if name == "lr" else f"`{name}`"
+        what = "rate" if name == RATE else f"rate `{name}`" if is_rate(name) else f"`{name}`"
         if fault.value is None:
             problems.add(
                 "LRS403",
@@ -193,7 +289,7 @@ def _tell_cuts(cuts: Sequence[Cut], horizon: Horizon, problems: Problems) -> Non
         lost = cut.end - total
         if lost < _UNNOTICED * (cut.end - cut.start):
             continue
-        what = "this segment" if cut.target == "lr" else f"this segment of `{cut.target}`"
+        what = "this segment" if cut.target == RATE else f"this segment of `{cut.target}`"
         runs = as_float(100 * (total - cut.start) / (cut.end - cut.start))
         stops = value_at(cut.formula, total, left=True)
         aim = value_at(cut.formula, cut.end, left=True)
@@ -242,15 +338,17 @@ def _one_line(program: Program, part: Part) -> str:
     return print_expression(tree.body)  # type: ignore[union-attr]
 
 
-def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> list[Due]:
+def _due_snapshots(
+    nodes: Iterable[core.Core], horizon: Horizon, end: Fraction, problems: Problems
+) -> list[Due]:
     total = horizon.total
     assert total is not None
     layout = Layout(horizon, problems)
     zero = Fraction(0)
     found: list[Due] = []
     cut: dict[Span, Due] = {}
-    for _, node in program.checked.targets:
-        dues = snapshots(layout, node, zero, total, total, (zero, total))
+    for node in nodes:
+        dues = snapshots(layout, node, zero, total, total, (zero, end))
         for count, due in enumerate(dues):
             assert due.snapshot is not None
             span = due.snapshot.span
@@ -268,7 +366,7 @@ def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> li
                 )
                 return []
     for span, due in cut.items():
-        inside = "training" if due.limit == total else "the block around it"
+        inside = "training" if due.limit == end else "the block around it"
         problems.add(
             "LRS502",
             "a turn is cut short and leaves no snapshot",
@@ -281,32 +379,53 @@ def _due_snapshots(program: Program, horizon: Horizon, problems: Problems) -> li
     return sorted(found, key=lambda due: due.time)
 
 
-def _snapshots(dues: Sequence[Due], formula: Formula, horizon: Horizon) -> tuple[Snapshot, ...]:
+def _snapshots(
+    dues: Sequence[Due], formula: Formula, horizon: Horizon, problems: Problems
+) -> tuple[Snapshot, ...]:
+    last: dict[Fraction, Due] = {}  # two that ask for the same model get it once
+    warned: set[Span] = set()
+    for due in dues:
+        place = due.time if horizon.step is None else Fraction(-int(-due.time // 1) - 1)
+        before = last.get(place)
+        last[place] = due
+        assert due.snapshot is not None
+        span = due.snapshot.span
+        if before is not None and before.time != due.time and span not in warned:
+            warned.add(span)
+            problems.add(
+                "LRS502",
+                "a turn leaves no snapshot: the next one ends within the same step",
+                span,
+                f"both end in step {int(place):,}",
+                help="save fewer: no more than one for each step",
+                severity=Severity.WARNING,
+            )
     result: list[Snapshot] = []
-    seen: set[Fraction] = set()
-    for time in (due.time for due in dues):
-        step = None if horizon.step is None else -int(-time // 1) - 1
-        place = time if step is None else Fraction(step)
-        if place in seen:  # two that ask for the same model get it once
-            continue
-        seen.add(place)
-        value = value_at(formula, time, left=True) if step is None else value_at(formula, place)
+    for place, due in last.items():
+        time, is_step = due.time, horizon.step is not None
         result.append(
             Snapshot(
                 len(result) + 1,
-                step,
+                int(place) if is_step else None,
                 horizon.in_unit(time),
                 horizon.in_epochs(time),
-                value,
+                value_at(formula, place) if is_step else value_at(formula, time, left=True),
             )
         )
     return tuple(result)
 
 
-def _options(dues: Sequence[Due], layout: Layout) -> SnapshotOptions | None:
+def _asking_in(node: core.Core | core.Segment) -> Iterator[core.Snapshot]:
+    if isinstance(node, core.Snapshot):
+        yield node
+    for child in core.children(node):
+        yield from _asking_in(child)
+
+
+def _options(asking: Sequence[core.Snapshot], layout: Layout) -> SnapshotOptions | None:
     chosen: SnapshotOptions | None = None
     first: core.Snapshot | None = None
-    for node in {due.snapshot.span: due.snapshot for due in dues if due.snapshot}.values():
+    for node in {one.span: one for one in asking}.values():
         options = _options_of(node, layout)
         if first is not None and options != chosen:
             layout.problems.add(
@@ -331,4 +450,8 @@ def _options_of(node: core.Snapshot, layout: Layout) -> SnapshotOptions:
     }
     monitor = node.parameters.get("monitor")
     word = monitor.text if isinstance(monitor, core.Word) else None
-    return SnapshotOptions(counts["keep"], counts["best"], word)
+    said = node.parameters.get("mode")
+    mode = None if word is None else better_mode(word)
+    if isinstance(said, core.Word) and said.text != "auto":
+        mode = said.text
+    return SnapshotOptions(counts["keep"], counts["best"], word, mode, node.span)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from lrdsl import core
 from lrdsl.analysis.check import Checked, Train, check
 from lrdsl.analysis.problems import Problems
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.planning.conditions import reactions, watched
 from lrdsl.planning.horizon import make_horizon
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.survey import survey as survey_times
@@ -75,14 +77,25 @@ class Program:
 
     @cached_property
     def reactive(self) -> Span | None:
-        """Where the program first reacts to a metric or stops training; None if nowhere."""
-        found = [s for _, node in self.checked.targets for s in _reactions(node)]
+        """Where the program first reacts to a metric; None if nowhere."""
+        found = [one.span for _, node in self.checked.targets for one in reactions(node)]
         return min(found, default=None)
+
+    @cached_property
+    def metrics(self) -> dict[str, Span]:
+        """The metrics that the program reacts to, each with where it first does."""
+        found: dict[str, Span] = {}
+        for _, node in self.checked.targets:
+            for one in reactions(node):
+                found.setdefault(watched(one), one.span)
+        return found
 
     @cached_property
     def needs_base(self) -> bool:
         """Whether the curve depends on the optimizer's own rate."""
         from lrdsl.planning.bind import Binder
+        from lrdsl.planning.courses import Recorded
+        from lrdsl.planning.reactions import Reactions
 
         if any(_mentions_base(node) for _, node in self.checked.targets):
             return True
@@ -93,9 +106,11 @@ class Program:
             None if train and train.steps_per_epoch else 100,
             None,
         )
-        binder = Binder(horizon, Problems(), base=1.0)
+        problems = Problems()
+        binder = Binder(horizon, problems, base=1.0)
+        nothing_measured = Reactions(horizon, problems, Recorded())
         for name, node in self.checked.targets:
-            binder.target(name, node)
+            binder.target(name, nothing_measured.target(name, node))
         return binder.used_base
 
     def plan(
@@ -105,6 +120,7 @@ class Program:
         steps_per_epoch: int | None = None,
         steps: int | None = None,
         base: float | None = None,
+        bases: Mapping[str, float] | None = None,
     ) -> Plan:
         """Bind the program to one training.
 
@@ -116,6 +132,8 @@ class Program:
                 the plan knows no single steps, only epochs.
             steps: length of the training in steps, for one that is counted so.
             base: the optimizer's own rate, for a program that starts from it.
+            bases: the own rates of the parts of a `MultiOptimizer` by their names; parts
+                that are not there have `base`.
 
         Returns:
             The plan, whose every value is known to be finite, and every rate ≥ 0.
@@ -126,7 +144,7 @@ class Program:
         """
         from lrdsl.planner import make_plan
 
-        return make_plan(self, epochs, steps_per_epoch, steps, base)
+        return make_plan(self, epochs, steps_per_epoch, steps, base, bases or {})
 
 
 def load(path: str | Path, **lets: LetValue) -> Program:
@@ -179,7 +197,8 @@ def diagnose(source: SourceText) -> list[Diagnostic]:
     """Return every problem of a text, errors and warnings, in source order.
 
     Where the `train` line says how long the training is, the plan is made too, so that a
-    rate that is negative somewhere is found.  What only the running `fit` can know (steps
+    rate that is negative somewhere is found, and if the schedule reacts to metrics, what may
+    happen is planned too.  What only the running `fit` can know (steps
     per epoch, the optimizer's own rate) is no problem of the text.
     """
     try:
@@ -187,14 +206,29 @@ def diagnose(source: SourceText) -> list[Diagnostic]:
     except LrsError as error:
         return list(error.diagnostics)
     found = list(program.warnings)
-    if program.train is not None and program.reactive is None:
+    if program.train is not None:
         try:
             plan = program.plan(base=1.0 if program.needs_base else None)
         except LrsError as error:
             found += [d for d in error.diagnostics if d.code != "LRS303"]
         else:
             found += [w for w in plan.warnings if w not in found]
+            found += _problems_to_come(plan)
     return sorted(found, key=Diagnostic.position)
+
+
+def _problems_to_come(plan: Plan) -> list[Diagnostic]:
+    """Return what is wrong with a plan if metrics do what they may."""
+    from lrdsl.outlook import outlook
+
+    expected = outlook(plan)
+    if expected is None or expected.trouble is None:
+        return []
+    words = expected.trouble.words
+    return [
+        replace(problem, message=f"{problem.message}, {words}")
+        for problem in expected.trouble.error.diagnostics
+    ]
 
 
 def _let_text(value: LetValue) -> str:
@@ -205,14 +239,6 @@ def _let_text(value: LetValue) -> str:
     if isinstance(value, float):
         return repr(float(value))  # NumPy's float64 is a float of another repr
     return str(value)
-
-
-def _reactions(node: core.Core) -> list[Span]:
-    if isinstance(node, core.Stop | core.Compare | core.Stalled) or (
-        isinstance(node, core.Curve) and node.kind == "plateau"
-    ):
-        return [node.span]
-    return [span for child in core.children(node) for span in _reactions(child)]
 
 
 def _mentions_base(node: core.Core) -> bool:

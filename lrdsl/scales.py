@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -68,6 +69,20 @@ def rate_scale(x: Floats, y: Floats) -> Scale:
                 log = _log_scale(middle, widths, high)
                 if log is not None:
                     return log
+    return _linear_scale(low, high)
+
+
+def joint_scale(curves: Sequence[tuple[Floats, Floats]]) -> Scale:
+    """Return the axis on which all curves, each given as (x, y), can be read together."""
+    scales = [rate_scale(x, y) for x, y in curves]
+    if len(scales) == 1:
+        return scales[0]
+    logarithmic = [scale for scale in scales if scale.is_log]
+    low = max(min(float(y.min()) for _, y in curves), -_HUGE)
+    high = min(max(float(y.max()) for _, y in curves), _HUGE)
+    if logarithmic and low >= 0:
+        top = max(-_round_down(-high), *(scale.high for scale in logarithmic))
+        return Scale(min(scale.low for scale in logarithmic), top, is_log=True)
     return _linear_scale(low, high)
 
 

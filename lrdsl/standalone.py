@@ -6,6 +6,7 @@ may need more than NumPy, and Keras where a callback is asked for.
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,12 @@ def plan_callback(plan: dict[str, Any], snapshots: str = "snapshots") -> Any:
         def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
             others = [name for name in plan["formulas"] if name != "lr"]
             rate = getattr(self.model.optimizer, "_learning_rate", None)
+            if plan["drops snapshots"]:
+                raise ValueError("this callback keeps all snapshots, and the plan does not")
             if others:
                 raise ValueError(f"this callback sets only the rate, not {', '.join(others)}")
+            if isinstance(self.model.optimizer, keras.optimizers.MultiOptimizer):
+                raise ValueError("this callback sets the rate of one optimizer, not of parts")
             if getattr(self.model, "steps_per_execution", 1) != 1:
                 raise ValueError("a rate for every step needs steps_per_execution=1")
             if callable(rate) or not hasattr(rate, "assign"):
@@ -63,12 +68,16 @@ def plan_callback(plan: dict[str, Any], snapshots: str = "snapshots") -> Any:
         def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             self._epoch = epoch
             first = epoch * plan["steps per epoch"]
-            steps = np.arange(first, first + plan["steps per epoch"])
+            end = min(first + plan["steps per epoch"], plan["steps"])
+            steps = np.arange(first, end)
             self._rates = plan_values(plan, steps).astype(np.float32)
 
         def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             # Through the model each time: on JAX an optimizer kept from before is stale.
             self.model.optimizer.learning_rate.assign(self._rates[batch])
+            done = self._epoch * plan["steps per epoch"] + batch + 1
+            if done == plan["steps"] < plan["epochs"] * plan["steps per epoch"]:
+                self.model.stop_training = True  # looked at after the batch: it is the last
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             step = self._epoch * plan["steps per epoch"] + batch
@@ -78,6 +87,8 @@ def plan_callback(plan: dict[str, Any], snapshots: str = "snapshots") -> Any:
                 folder.mkdir(parents=True, exist_ok=True)
                 partial = folder / f"partial-{index:02d}.keras"
                 self.model.save(partial)
+                with partial.open("rb+") as file:
+                    os.fsync(file.fileno())
                 partial.replace(folder / f"snapshot-{index:02d}.keras")
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

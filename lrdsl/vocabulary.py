@@ -103,11 +103,16 @@ def _main(name: str, kind: Kind = Kind.VALUE, *, required: bool = True) -> Curve
     return CurveParameter(name, kind, required=required, positional=True)
 
 
-_MODES = ("auto", "min", "max")
+MODES: Final = ("auto", "min", "max")
 _STALL = (
     CurveParameter("patience", Kind.COUNT, default="10"),
-    CurveParameter("mode", Kind.CHOICE, default="auto", choices=_MODES),
-    CurveParameter("min_delta", default="1e-4"),
+    CurveParameter("mode", Kind.CHOICE, default="auto", choices=MODES),
+    CurveParameter("min_delta"),
+    CurveParameter("threshold"),
+    CurveParameter("versus", Kind.CHOICE, default="best", choices=("best", "previous")),
+    CurveParameter("window", Kind.COUNT, default="1"),
+    CurveParameter("accumulation", Kind.COUNT, default="1"),
+    CurveParameter("nan", Kind.CHOICE, default="error", choices=("error", "ignore")),
 )
 
 CURVES: Final = MappingProxyType(
@@ -134,8 +139,14 @@ CURVES: Final = MappingProxyType(
             CurveParameter("factor", default="0.1"),
             *_STALL,
             CurveParameter("cooldown", Kind.COUNT, default="0"),
+            CurveParameter("freeze", Kind.CHOICE, default="none", choices=("none", "cooldown")),
             CurveParameter("min", default="0"),
-            CurveParameter("nan", Kind.CHOICE, default="error", choices=("error", "ignore")),
+            CurveParameter(
+                "reset", Kind.CHOICE, default="improvement", choices=("improvement", "cut")
+            ),
+            CurveParameter("rise"),
+            CurveParameter("rise_cooldown", Kind.COUNT, default="0"),
+            CurveParameter("max"),
             CurveParameter("restore", Kind.CHOICE, default="none", choices=("none", "best")),
         ),
     }
@@ -152,8 +163,30 @@ SNAPSHOT: Final = (
     CurveParameter("keep", Kind.COUNT),
     CurveParameter("best", Kind.COUNT),
     CurveParameter("monitor", Kind.METRIC),
+    CurveParameter("mode", Kind.CHOICE, choices=MODES),
 )
 """The parameters of `snapshot`."""
+
+HIGHER_IS_BETTER: Final = frozenset(
+    (
+        *("acc", "accuracy", "auc", "precision", "recall", "f1", "f1_score", "fbeta_score"),
+        *("iou", "io_u", "binary_io_u", "mean_io_u", "one_hot_io_u", "one_hot_mean_io_u"),
+        *("dice", "map", "bleu", "rouge", "ndcg", "mrr", "psnr", "ssim", "cosine_similarity"),
+        *("r2", "r2_score", "concordance_correlation", "pearson_correlation"),
+        *("precision_at_recall", "recall_at_precision"),
+        *("sensitivity_at_specificity", "specificity_at_sensitivity"),
+    )
+)
+LOWER_IS_BETTER: Final = frozenset(
+    (
+        *("loss", "error", "err", "mse", "mae", "mape", "msle", "rmse", "nll", "bce"),
+        *("mean_squared_error", "mean_absolute_error", "root_mean_squared_error"),
+        *("mean_absolute_percentage_error", "mean_squared_logarithmic_error", "logcosh"),
+        *("crossentropy", "cross_entropy", "hinge", "kl_divergence", "poisson"),
+        *("perplexity", "ppl", "wer", "cer", "fid"),
+    )
+)
+"""Which way metrics get better, by the ends of their names."""
 
 RESERVED: Final = frozenset(
     [*KEYWORDS, *CLOCKS, *REFERENCES, *CONSTANTS, END, *FUNCTIONS, *CURVES, "stalled", "lr"]
@@ -178,6 +211,17 @@ FOREIGN_ARGUMENTS: Final = MappingProxyType(
         "end_value": ("to",),
         "end_learning_rate": ("to",),
         "gamma": ("factor",),
+        "threshold_mode": ("threshold", "min_delta"),
+        "rel_threshold": ("threshold",),
+        "abs_threshold": ("min_delta",),
+        "rtol": ("threshold",),
+        "atol": ("min_delta",),
+        "window_size": ("window",),
+        "accumulation_size": ("accumulation",),
+        "annealing_factor": ("factor",),
+        "improvement_threshold": ("threshold",),
+        "patient": ("patience",),
+        "max_patience": ("patience",),
         "decay_rate": ("factor", "rate"),
         "decay_steps": ("every",),
         "transition_steps": ("every",),

@@ -75,9 +75,75 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
     ),
 }
 
+_STALLING = (
+    *(1.0, 0.8, 0.6, 0.5, 0.45, 0.44, 0.46, 0.45, 0.47, 0.44, 0.45, 0.3),
+    *(0.29, 0.28, 0.27, 0.28, 0.29, 0.28, 0.28, 0.29, 0.29, 0.2, 0.21, 0.04),
+)
+METRICS = [{"loss": 0.9 * value, "val_loss": value} for value in _STALLING]
+"""What was measured in a training of 24 epochs."""
+
+# These react to metrics: what may happen is drawn.
+RANGES: dict[str, tuple[str, dict[str, int]]] = {
+    "plateau": (
+        "plateau(from=0.1, monitor=val_loss, factor=0.5, patience=5)",
+        {"epochs": 100, "steps_per_epoch": 10},
+    ),
+    "plateau-of-a-cosine": (
+        "warmup(5) then cosine(max=0.1) * plateau(from=1, factor=0.5, patience=10)",
+        {"epochs": 90, "steps_per_epoch": 390},
+    ),
+    "rising-plateau": (
+        "plateau(from=0.01, factor=0.5, rise=1.3, max=0.1, patience=3)",
+        {"epochs": 60, "steps_per_epoch": 28},
+    ),
+    "until-stalled": (
+        "const(1e-3) until stalled(val_loss, patience=5)\n"
+        "then exp(0.1) until val_loss < 0.05\nthen stop",
+        {"epochs": 60},
+    ),
+    "two-reactions": (
+        "lr = 0.1 until val_loss < 0.3 then linear(to=0)\n"
+        "momentum = 0.9 until loss < 0.5 then 0.95",
+        {"epochs": 5, "steps_per_epoch": 7},
+    ),
+    "nothing-can-happen": ("plateau(from=0.1, patience=20)", {"epochs": 10}),
+    "too-long": ("plateau(from=0.1)", {"epochs": 1_000_000, "steps_per_epoch": 100}),
+}
+
+# And these have reacted: what happened is drawn.
+REPLAYED: dict[str, tuple[str, dict[str, int]]] = {
+    "replayed-plateau": (
+        "plateau(from=0.1, monitor=val_loss, factor=0.5, patience=2)",
+        {"epochs": 24, "steps_per_epoch": 390},
+    ),
+    "replayed-in-part": (
+        "warmup(5) then cosine(max=0.1) * plateau(from=1, factor=0.5, patience=5)",
+        {"epochs": 40, "steps_per_epoch": 10},
+    ),
+    "replayed-to-a-stop": (
+        "const(1e-3) until stalled(val_loss, patience=5)\n"
+        "then exp(0.1) until val_loss < 0.05\nthen stop",
+        {"epochs": 60, "steps_per_epoch": 23},
+    ),
+    "replayed-targets": (
+        "lr = 0.1 until val_loss < 0.3 then linear(to=0)\n"
+        "momentum = 0.9 until loss < 0.5 then 0.95",
+        {"epochs": 30},
+    ),
+    "replayed-many": (
+        "plateau(from=0.1, mode=max, monitor=val_loss, factor=0.9, patience=1)",
+        {"epochs": 90, "steps_per_epoch": 10},
+    ),
+}
+
+ALL = {**CASES, **RANGES, **REPLAYED}
+
 
 def plan(name: str) -> Plan:
     """Return the plan of a case."""
-    text, horizon = CASES[name]
+    text, horizon = ALL[name]
     base = {"base": 0.1} if name == "staircase" else {}
-    return lrdsl.loads(text).plan(**horizon, **base)
+    made = lrdsl.loads(text).plan(**horizon, **base)
+    if name not in REPLAYED:
+        return made
+    return made.replay(METRICS * (3 if name == "replayed-many" else 1))

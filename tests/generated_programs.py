@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 NAMES = ("peak", "epoch", "cycle", "progress", "entry", "val_loss", "e2", "_x", "epochs")
+TARGETS = ("lr", "momentum", "steps", "then", "slow.lr", "_a.beta_1", "epochs.step", "then.of")
 COMMENTS = (
     "",
     "",
@@ -43,7 +44,9 @@ def _join(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 amounts = st.tuples(numbers, units).map("".join)
-_leaves = st.one_of(amounts, names, st.just('"val_top-5"'), st.just("stop"))
+_leaves = st.one_of(
+    amounts, names, st.just('"val_top-5"'), st.just("stop"), st.sampled_from(TARGETS[4:])
+)
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -90,7 +93,7 @@ _statements = st.one_of(
     _join(st.just("def f(a, b=1) ="), schedules),
     _join(st.just("def f(a, *, b=1) ="), schedules),
     _join(st.just("def f() ="), schedules),
-    _join(st.sampled_from(("lr =", "momentum =", "steps =", "then =")), schedules),
+    _join(st.sampled_from([f"{target} =" for target in TARGETS]), schedules),
     st.just("train 90 epochs of 390 steps"),
     st.just("train 1 step"),
 )

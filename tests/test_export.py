@@ -76,3 +76,17 @@ def test_text_never_becomes_code(comment: str, tmp_path: Path) -> None:
 def test_a_plan_without_steps_is_refused() -> None:
     with pytest.raises(lrdsl.LrsError, match="steps"):
         module_text(plan("0.1", 10))
+
+
+def test_a_schedule_that_reacts_to_metrics_is_refused_with_the_way_out() -> None:
+    made = plan("0.1 until stalled(loss, patience=2) then 0.01", 10, 2)
+    for one in (made, made.replay([{"loss": 1.0}] * 10)):
+        with pytest.raises(lrdsl.LrsError) as caught:
+            module_text(one)
+        (problem,) = caught.value.diagnostics
+        assert problem.code == "LRS410"
+        assert problem.message == "a module of its own cannot react to metrics"
+        assert problem.primary is not None
+        assert made.program.source.slice(problem.primary.span) == "stalled(loss, patience=2)"
+        assert problem.help is not None
+        assert "train by `lrdsl.compile(…)` or `lrdsl train`" in problem.help

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import lrdsl
-from lrdsl.highlights import curve, highlights, length_in_words
+from lrdsl.highlights import (
+    curve,
+    events_in_words,
+    highlights,
+    length_in_words,
+    unsettled_from,
+)
 
 
 def test_highlights_are_values_of_steps_that_run() -> None:
@@ -71,7 +77,58 @@ def test_short_cycles_keep_their_height_wherever_they_are() -> None:
             {"steps_per_epoch": 300},
             "10,000 steps = 33.333 epochs of 300 steps",
         ),
+        ("1 until 10 then stop", {"epochs": 60}, "10 of 60 epochs, then stop"),
+        (
+            "1 until 10 then stop",
+            {"epochs": 60, "steps_per_epoch": 7},
+            "10 of 60 epochs = 70 steps, then stop",
+        ),
+        (
+            "train 10000 steps 1 until 2500 then stop",
+            {},
+            "2,500 of 10,000 steps, then stop",
+        ),
     ],
 )
 def test_the_length_is_said_in_words(text: str, horizon: dict[str, int], words: str) -> None:
     assert length_in_words(lrdsl.loads(text).plan(**horizon)) == words
+
+
+def test_a_time_is_that_of_its_step_though_the_program_stops_within_one() -> None:
+    plan = lrdsl.loads("linear(from=0, to=1) for 10 until 2.1 then stop").plan(
+        epochs=10, steps_per_epoch=4
+    )
+    marks = highlights(plan, "lr")
+    assert (marks.peak_step, marks.peak_time, marks.last_time) == (8, 2.0, 2.0)
+
+
+STALLS = [{"loss": 1.0}] * 9
+
+
+def test_what_happened_is_said_in_words() -> None:
+    plan = lrdsl.loads("plateau(from=1, monitor=loss, factor=0.5, patience=2)").plan(epochs=20)
+    assert events_in_words(plan) == ""
+    assert events_in_words(plan.replay(STALLS[:4])) == "cut at epoch 3"
+    assert events_in_words(plan.replay(STALLS)) == "4 cuts, at epochs 3, 5, 7 and 9"
+    assert events_in_words(plan.replay([*STALLS, *STALLS])) == (
+        "8 cuts, at epochs 3, 5, 7, 9, …, 17"
+    )
+    two = lrdsl.loads("lr = 0.1 until loss > 0 then stop  momentum = 0.9 until loss > 0 then 1")
+    words = events_in_words(two.plan(epochs=9).replay(STALLS))
+    assert sorted(words.split("; ")) == [
+        "lr stop at epoch 1",
+        "lr switch at epoch 1",
+        "momentum switch at epoch 1",
+    ]
+
+
+@pytest.mark.parametrize(("measured", "end"), [(1, 2), (3, 4), (4, 5), (8, 9), (9, None)])
+def test_what_follows_the_epoch_after_the_log_is_not_settled(
+    measured: int, end: int | None
+) -> None:
+    program = lrdsl.loads("plateau(from=1, monitor=loss)")
+    assert unsettled_from(program.plan(epochs=10).replay(STALLS[:measured])) == end
+    in_steps = lrdsl.loads("train 30 steps  plateau(from=1, monitor=loss)")
+    replayed = in_steps.plan(steps_per_epoch=3).replay(STALLS[:measured])
+    assert unsettled_from(replayed) == (None if end is None else 3 * end)
+    assert unsettled_from(lrdsl.loads("0.1").plan(epochs=10)) is None

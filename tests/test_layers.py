@@ -15,10 +15,11 @@ PACKAGE = Path(lrdsl.__file__).parent
 
 LAYERS = (
     # Each may import what stands above it, and its own line.
-    ("source", "limits", "vocabulary", "resources", "suggest"),
-    ("prelude",),
+    ("source", "limits", "vocabulary", "resources", "suggest", "targets"),
+    ("prelude", "metrics"),
     ("catalogue",),
     ("diagnostics",),
+    ("metric_log",),
     ("syntax.nodes",),
     ("syntax.errors",),
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
@@ -95,6 +96,13 @@ def loaded(code: str) -> set[str]:
         ("import lrdsl; lrdsl.loads('cosine(max=0.1)')", HEAVY),
         ("import lrdsl; lrdsl.loads('0.1').plan(epochs=1, steps_per_epoch=9).values()", HEAVY),
         ("import lrdsl; lrdsl.from_keras({'boundaries': [5], 'values': [1, 2]})", HEAVY),
+        ("import lrdsl; lrdsl.read_metrics", (*HEAVY, "numpy", "lark")),
+        (
+            "import lrdsl; from lrdsl.preview import preview; "
+            "plan = lrdsl.loads('plateau(from=0.1)').plan(epochs=30); "
+            "preview(plan, 80, unicode=True, colour=False)",
+            HEAVY,
+        ),
         ("import lrdsl.cli.check", HEAVY),
         ("import lrdsl.cli.curves", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.cli.values", HEAVY),

@@ -318,3 +318,22 @@ def test_turns_that_stretch_a_thousand_times_are_planned() -> None:
     progress = (step / 10 - start) / 1.005**turn
     expected = 0.05 * 0.999**turn * (1 + math.cos(math.pi * progress))
     assert float(made.values(step)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_targets_of_parts_are_planned_like_others() -> None:
+    made = plan("momentum = 0.9\nslow.lr = 0.1 * epoch\nfast.lr = slow.lr / 2", 4, 2)
+    assert made.targets == ("momentum", "slow.lr", "fast.lr")
+    half = (made.values(target="slow.lr") / 2).tolist()
+    assert made.values(target="fast.lr").tolist() == half
+    assert made.rate(7, "slow.lr") == np.float32(0.1 * 3.5)
+    assert made.segments == made.segments_of("slow.lr")
+
+
+def test_rate_of_a_part_is_never_negative() -> None:
+    with pytest.raises(lrdsl.LrsError) as caught:
+        plan("lr = 0.1\nslow.lr = 0.1 - 0.2 * epoch\nslow.momentum = -1", 4, 2)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == (
+        "LRS404",
+        "the rate `slow.lr` is negative at step 2 (epoch 1)",
+    )

@@ -17,6 +17,7 @@ from lrdsl.suggest import suggest
 from lrdsl.syntax import nodes
 from lrdsl.syntax.parser import parse
 from lrdsl.syntax.printer import print_expression
+from lrdsl.targets import RATE, split
 from lrdsl.vocabulary import CLOCKS, CONSTANTS, END, KEYWORDS, REFERENCES, RESERVED
 
 _NAMES_OF_RATE = frozenset({"lr", "rate", "learning_rate", "learningrate"})
@@ -174,8 +175,8 @@ class _Declarations:
                 self._add_def(statement)
             case nodes.Assign(target=target, body=body, target_span=span):
                 node = self._expander.schedule(body, self._scope())
-                name = target or "lr"
-                if name != "lr":
+                name = target or RATE
+                if name != RATE:
                     self._expander.refuse_stop(node, name)
                 if self._may_define(name, span, "target"):
                     self._declare(name, Target(name), span)
@@ -254,9 +255,11 @@ class _Declarations:
             self._declare(statement.name, function, statement.name_span)
 
     def _may_define(self, name: str, span: Span, kind: str) -> bool:
-        if name in KEYWORDS:
-            self._keyword(name, span)
-            return False
+        part, own = split(name)
+        for word in (part, own):
+            if word in KEYWORDS:
+                self._keyword(word, span)
+                return False
         if name in self._spans:
             self._problems.add(
                 "LRS111",
@@ -267,13 +270,14 @@ class _Declarations:
                 secondary=(Label(self._spans[name], "first defined here"),),
             )
             return False
-        if kind == "target" and name != "lr" and name.lower() in _NAMES_OF_RATE:
+        if kind == "target" and own != RATE and own.lower() in _NAMES_OF_RATE:
+            ours = RATE if part is None else f"{part}.{RATE}"
             self._problems.add(
                 "LRS206",
-                f"the target `{name}` is called `lr` here",
+                f"the target `{name}` is called `{ours}` here",
                 span,
                 "not a target",
-                help="write `lr = …`",
+                help=f"write `{ours} = …`",
             )
             return False
         if name in self._prelude or (

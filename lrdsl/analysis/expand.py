@@ -13,6 +13,7 @@ from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Deferred, Function, LetValue, Scope, Target
 from lrdsl.analysis.terms import is_finite, sum_of
 from lrdsl.analysis.terms import terms as terms_of
+from lrdsl.metrics import better_mode
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.vocabulary import (
@@ -199,6 +200,7 @@ class Expander(Places):
                 )
                 self._snapshot_options(bound, where)
                 parameters = self._parameters(SNAPSHOT, bound, scope, where)
+                self._snapshot_mode(parameters, bound, scope)
                 return core.Snapshot(operand, parameters, span)
             case nodes.Repeat(count=count, stretch=stretch, scale=scale):
                 count_, stretch_, scale_ = (
@@ -228,6 +230,38 @@ class Expander(Places):
                 where,
                 "which of them stay?",
                 help="write `snapshot(keep=3)` or `snapshot(best=3, monitor=val_accuracy)`",
+            )
+        elif "mode" in bound and "best" not in bound:
+            self._problems.add(
+                "LRS204",
+                "`snapshot` is given `mode` without `best`",
+                where,
+                "which models are the best?",
+                help="write `snapshot(best=3, monitor=val_accuracy)`",
+            )
+
+    def _snapshot_mode(
+        self,
+        parameters: dict[str, core.Core],
+        bound: dict[str, nodes.Argument],
+        scope: Scope,
+    ) -> None:
+        """See that it is known whether more or less of the metric is better."""
+        monitor, mode = parameters.get("monitor"), parameters.get("mode")
+        if not isinstance(monitor, core.Word) or not monitor.text or "keep" in bound:
+            return
+        if isinstance(mode, core.Word) and mode.text != "auto":
+            return
+        name = bound["monitor"].value
+        if isinstance(name, nodes.Name) and scope.arguments.get(name.id, scope) is None:
+            return  # the definition itself is being checked
+        if better_mode(monitor.text) is None:
+            self._problems.add(
+                "LRS204",
+                f"is more or less of `{monitor.text}` better? Its name does not say",
+                monitor.span,
+                "needs a `mode`",
+                help=f"write `monitor={monitor.text}, mode=max` or `mode=min`",
             )
 
     def _block(self, node: core.Core, span: Span) -> core.Core:

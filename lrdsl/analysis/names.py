@@ -6,6 +6,7 @@ from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Function, LetValue, Scope, Target
 from lrdsl.source import Span
 from lrdsl.suggest import suggest
+from lrdsl.targets import split
 from lrdsl.vocabulary import (
     CLOCKS,
     CONSTANTS,
@@ -54,6 +55,9 @@ def explain_unknown_name(
             help=f"move the definition of `{name}` above this line",
         )
         return
+    if split(name)[0] is not None:
+        _explain_unknown_target(name, scope, span, problems)
+        return
     values = [n for n, d in scope.visible() if isinstance(d, LetValue | Target)]
     own = [*scope.arguments, *values]
     known = [*own, *CLOCKS, *REFERENCES, *CONSTANTS, END]
@@ -73,6 +77,19 @@ def explain_unknown_name(
     else:
         repair = f"define it above: `let {name} = 0.1`"
     problems.add("LRS201", f"`{name}` is not defined", span, "unknown name", help=repair)
+
+
+def _explain_unknown_target(name: str, scope: Scope, span: Span, problems: Problems) -> None:
+    targets = [n for n, d in scope.visible() if isinstance(d, Target)]
+    meant = suggest(name, [target for target in targets if split(target)[0] is not None])
+    of_all = split(name)[1]
+    if meant is not None:
+        repair = f"did you mean `{meant}`?"
+    elif of_all in targets:
+        repair = f"`{of_all}` is set above, for all parts: write `{of_all}`"
+    else:
+        repair = f"set it above: `{name} = …`"
+    problems.add("LRS201", f"`{name}` is not defined", span, "unknown target", help=repair)
 
 
 def explain_unknown_call(name: str, scope: Scope, span: Span, problems: Problems) -> None:

@@ -12,6 +12,7 @@ from lrdsl.analysis.scope import Scope
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
+from lrdsl.targets import split
 from lrdsl.vocabulary import CLOCKS, CONSTANTS, END, REFERENCES, CurveParameter, Kind
 
 
@@ -109,7 +110,7 @@ class Places(ABC):
             node = node.inner
         if isinstance(node, nodes.Text):
             return node.value
-        if not isinstance(node, nodes.Name):
+        if not isinstance(node, nodes.Name) or split(node.id)[0] is not None:
             return None
         if node.id in scope.arguments:
             argument = scope.arguments[node.id]

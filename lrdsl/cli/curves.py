@@ -15,6 +15,7 @@ import click
 from lrdsl.catalogue import Page, pages
 from lrdsl.cli.options import can_show, has_colour, terminal_width, write
 from lrdsl.suggest import suggest
+from lrdsl.terminal.ink import CHARACTERS
 from lrdsl.vocabulary import FOREIGN, REFERENCES
 
 EPOCHS, STEPS_PER_EPOCH = 100, 10
@@ -29,10 +30,6 @@ _GLUE = "\xa0"  # a space where no line ends
 
 _BY_NAME = "what stands after `*` is given by name"
 _MORE = "`lrdsl curves NAME` explains a curve and draws it."
-_LATER = (
-    "No curve is drawn: it depends on what training measures, and is planned only in a later "
-    "version."
-)
 
 _SPELLED: Final = str.maketrans(
     {
@@ -56,7 +53,7 @@ def curves(name: str | None) -> None:
     """
     sheet = _Sheet(
         max(terminal_width(), _NARROWEST),
-        can_show(sys.stdout, "⣿┊◆→…τ√"),
+        can_show(sys.stdout, f"{CHARACTERS}τ√"),
         has_colour(sys.stdout),
     )
     known = pages()
@@ -203,8 +200,6 @@ def _draw(page: Page, sheet: _Sheet) -> list[str]:
     from lrdsl.source import SourceText
 
     program = make_program(SourceText(page.example, page.name))
-    if program.reactive is not None:
-        return sheet.lines(_LATER)
     plan = program.plan(epochs=EPOCHS, steps_per_epoch=STEPS_PER_EPOCH)
     picture = drawing(plan, sheet.width, unicode=sheet.unicode, colour=sheet.colour)
     return picture.split("\n")

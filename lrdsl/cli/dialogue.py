@@ -12,6 +12,7 @@ import click
 from lrdsl.cli.options import can_show, has_colour, write
 from lrdsl.preview import preview
 from lrdsl.render import render_full
+from lrdsl.terminal.ink import CHARACTERS
 from lrdsl.training.dialogue import Answer, Tone
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class TerminalDialogue:
         # Now: the program may put another stream in its place, or close this one.
         self._stream = sys.stderr
         self._colour = has_colour(self._stream)
-        self._unicode = can_show(self._stream, "⣿┊◆→…≠")
+        self._unicode = can_show(self._stream, f"{CHARACTERS}≠")
 
     def say(self, line: str, tone: Tone = Tone.PLAIN) -> None:
         """Print one line."""
         if not self._unicode:
-            line = line.replace("≠", "!=")
+            line = line.replace("≠", "!=").replace("→", "->").replace("…", "...")
         self._write(click.style("lrdsl: ", dim=True) + click.style(line, fg=_COLOURS[tone]))
 
     def show_plan(self, plan: Plan, *, in_units_of_base: bool = False) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "values": "Write the value at every step, as a table.",
     "curves": "List the curves of the language, or explain one.",
     "train": "Train a Keras program with a schedule.",
+    "ensemble": "Average the snapshots of a training, as one model.",
     "compile": "Write a schedule as a Python module of its own.",
 }
 """Every subcommand with its line in the list of commands."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrdsl.cli.metrics import make_plan, metrics_option
 from lrdsl.cli.options import (
     Horizon,
     UnusableFile,
@@ -15,12 +16,12 @@ from lrdsl.cli.options import (
     file_argument,
     has_colour,
     horizon_options,
-    make_plan,
     overrides_argument,
     terminal_width,
     write,
 )
 from lrdsl.render import render_full
+from lrdsl.terminal.ink import CHARACTERS
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -38,12 +39,20 @@ SUFFIXES = (".png", ".svg", ".pdf")  # of `lrdsl.plotting`, which is not cheap t
     metavar="PICTURE",
     help="Draw into this file: .png, .svg or .pdf.  [default: draw in the terminal]",
 )
+@metrics_option
 @horizon_options
-def plot(file: str, overrides: tuple[str, ...], output: Path | None, horizon: Horizon) -> None:
+def plot(
+    file: str,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    metrics: Path | None,
+    horizon: Horizon,
+) -> None:
     """Show the curve of the schedule in FILE (`-` is standard input).
 
     In the terminal, with a table of its segments and snapshots; or as a picture.
-    NAME=VALUE sets a `let` of FILE.
+    NAME=VALUE sets a `let` of FILE.  Of a schedule that reacts to metrics, the range of
+    what may happen is shown; with --metrics what did, with the cause of each event.
 
     Example: lrdsl plot resnet.lrs peak=0.05 -o resnet.png
     """
@@ -52,11 +61,11 @@ def plot(file: str, overrides: tuple[str, ...], output: Path | None, horizon: Ho
             f"`{output}` does not say what kind of picture it is: end it in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
-    plan = make_plan(file, overrides, horizon)
+    plan = make_plan(file, overrides, horizon, metrics)
     if output is None:
         from lrdsl.preview import preview
 
-        unicode = can_show(sys.stdout, "⣿┊◆→…")
+        unicode = can_show(sys.stdout, CHARACTERS)
         colour = has_colour(sys.stdout)
         write(preview(plan, terminal_width(), unicode=unicode, colour=colour), sys.stdout)
         sys.stdout.flush()

@@ -33,7 +33,7 @@ from lrdsl.training.run_folder import (
     default_folder,
 )
 from lrdsl.training.session import FOLDER_VARIABLE, AddedCallback, Session
-from lrdsl.training.target import TargetError, read_words
+from lrdsl.training.target import OVERRIDE, TargetError, read_words
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -217,6 +217,7 @@ def train(
             on_plan=on_plan,
             base=horizon.base,
             take_over=take_over,
+            verbose=True,
             state=state if commit_every else None,
             commit_every=commit_every or 1,
             state_conflict=choice,
@@ -253,12 +254,22 @@ def _check_options(
             )
         if file is None:
             raise click.UsageError("Missing argument 'FILE'.")
+        _check_is_schedule(file, "lrdsl train")
     elif keep and adopt:
         raise click.UsageError("`--keep` and `--adopt` contradict each other: give one")
     elif out is not None:
         raise click.UsageError("`--resume RUN` goes on in RUN: leave `--out` out")
     elif commit_every == 0:
         raise click.UsageError("`--resume` needs the state: give `--commit-every` 1 or more")
+    elif file is not None:
+        _check_is_schedule(file, f"lrdsl train --resume {run_folder}")
+
+
+def _check_is_schedule(file: str, command: str) -> None:
+    if file.endswith(".py") or (OVERRIDE.match(file) and not Path(file).exists()):
+        raise click.UsageError(
+            f"`{file}` stands where the schedule is expected: `{command} FILE {file}`"
+        )
 
 
 def _folder_for_nobody() -> Path:

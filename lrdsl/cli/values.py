@@ -8,17 +8,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lrdsl.cli.options import (
-    Horizon,
-    file_argument,
-    horizon_options,
-    make_plan,
-    overrides_argument,
-)
+from lrdsl.cli.metrics import make_plan, metrics_option, note
+from lrdsl.cli.options import Horizon, file_argument, horizon_options, overrides_argument
 from lrdsl.suggest import suggest
 
 if TYPE_CHECKING:
@@ -59,6 +55,7 @@ _Row = tuple[int | float | None, ...]
     metavar="NAME",
     help="Only this column, such as `lr`; may be repeated.  [default: all that FILE sets]",
 )
+@metrics_option
 @horizon_options
 def values(
     file: str,
@@ -66,25 +63,46 @@ def values(
     times: tuple[str, ...],
     output_format: str,
     targets: tuple[str, ...],
+    metrics: Path | None,
     horizon: Horizon,
 ) -> None:
     """Write the values of the schedule in FILE (`-` is standard input), a row for each step.
 
     The columns are the step and the epoch at which it begins, both counted from 0, and one
     for each target, in float64 and with all its digits.  The epoch is left empty where the
-    steps in an epoch are not known.  NAME=VALUE sets a `let` of FILE.
+    steps in an epoch are not known.  NAME=VALUE sets a `let` of FILE.  Of a schedule that
+    reacts to metrics the values are those of a training in which nothing ever happens, or,
+    with --metrics, of the one that was logged.
 
     Example: lrdsl values resnet.lrs --steps-per-epoch 390 --at 0,4.5,5,90%
     """
     asked = [_parse_time(word) for words in times for word in words.split(",")]
-    plan = make_plan(file, overrides, horizon)
+    plan = make_plan(file, overrides, horizon, metrics)
     columns = _columns(plan, targets)
     # A plan that has no steps says what it lacks.
     plan.values(0, columns[0])
     steps = [_step(plan, word, number, unit) for word, number, unit in asked] if asked else None
     rows = _rows(plan, columns, steps)
+    _tell_what_is_open(plan)
     write = _write_csv if output_format == "csv" else _write_json
     write(["step", "epoch", *columns], rows, sys.stdout.write)
+
+
+def _tell_what_is_open(plan: Plan) -> None:
+    """Say which of the values metrics may still change."""
+    from lrdsl.highlights import unsettled_from
+    from lrdsl.scales import format_time
+
+    end = unsettled_from(plan)
+    if end is not None:
+        when = f"{plan.unit.removesuffix('s')} {format_time(end)}"
+        note(f"from {when} on the values are those if nothing happens after the log ends")
+    elif plan.program.reactive is not None and not plan.log:
+        names = ", ".join(f"`{name}`" for name in plan.program.metrics)
+        note(
+            f"the schedule reacts to {names}; these are the values if nothing ever happens, "
+            "and `--metrics log.csv` gives those of a training that was logged"
+        )
 
 
 def _columns(plan: Plan, targets: tuple[str, ...]) -> list[str]:

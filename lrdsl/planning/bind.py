@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from types import MappingProxyType
 
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
@@ -35,6 +37,7 @@ from lrdsl.planning.layout import Layout, Placed
 from lrdsl.planning.times import ZERO, Open
 from lrdsl.planning.turns import Turns
 from lrdsl.source import Span
+from lrdsl.targets import RATE, is_rate
 
 _ONE = Const(Fraction(1))
 _NOTHING = Const(Fraction(0))
@@ -79,16 +82,30 @@ class Cut:
 class Binder:
     """Binds the targets of one program to one horizon.
 
+    Args:
+        horizon: what is known of the training's length.
+        problems: where what is wrong goes.
+        base: the optimizer's own rate.
+        own: for a target that is a rate, the own rates of the optimizer's parts that it is
+            for, where they are known; `base` else.
+
     Attributes:
         cuts: what the end of training cuts short, the outermost of each.
         used_base: whether anything is the optimizer's own value.
     """
 
-    def __init__(self, horizon: Horizon, problems: Problems, base: float | None) -> None:
+    def __init__(
+        self,
+        horizon: Horizon,
+        problems: Problems,
+        base: float | None,
+        own: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    ) -> None:
         self._horizon = horizon
         self._problems = problems
         self._base = base
-        self._target = "lr"
+        self._own_rates = own
+        self._target = RATE
         self._layout = Layout(horizon, problems)
         self._targets: dict[str, Formula] = {}
         self._parts: list[Part] = []
@@ -159,6 +176,8 @@ class Binder:
                 return self._apply(function, [self._bind(part, inside) for part in parts])
             case core.Curve():
                 return self._curve(node, frame)
+            case core.Plateau():
+                return self._plateau(node, frame)
             case core.For(operand=operand, length=length):
                 return self._for(operand, length, frame)
             case core.Skip(operand=operand, amount=amount):
@@ -238,7 +257,7 @@ class Binder:
     def _own(self, span: Span) -> Formula:
         """Return the target's own value in the optimizer."""
         self.used_base = True
-        if self._target != "lr":
+        if not is_rate(self._target):
             self._problems.add(
                 "LRS407",
                 f"the optimizer's own `{self._target}` is needed and unknown",
@@ -247,7 +266,21 @@ class Binder:
                 help="say it with `from=`, or begin with a number",
             )
             return _ONE
-        if self._base is None:
+        own = self._own_rates.get(self._target, {})
+        if len({*own.values()}) > 1:
+            first, *_ = own
+            self._problems.add(
+                "LRS407",
+                "the parts of the optimizer differ in their own rates: "
+                + ", ".join(f"{rate!r} (`{name}`)" for name, rate in own.items()),
+                span,
+                "would start from one of them",
+                help=f"give each its curve, `{first}.lr = …`, or say with `from=` where all "
+                "of them start",
+            )
+            return _ONE
+        base = next(iter(own.values()), self._base)
+        if base is None:
             self._problems.add(
                 "LRS407",
                 "the optimizer's own rate is needed and unknown",
@@ -257,7 +290,7 @@ class Binder:
                 "or give `--base 0.001` (`base=0.001` in Python)",
             )
             return _ONE
-        return Const(self._base)
+        return Const(base)
 
     def _curve(self, node: core.Curve, frame: Frame) -> Formula:
         parameters = node.parameters
@@ -289,6 +322,31 @@ class Binder:
             return _NOTHING
         bound = tuple(self._bind(parameters[name], frame) for name in order)
         return Curve(node.kind, clock, bound)
+
+    def _plateau(self, node: core.Plateau, frame: Frame) -> Formula:
+        """Return one piece for each change; no plateau stands inside a repeat."""
+
+        def number(name: str, default: float) -> float:
+            if name not in node.parameters:
+                return default
+            return value_at(self._bind(node.parameters[name], frame), frame.start)
+
+        value, least, most = (
+            number(name, default)
+            for name, default in (("from", 0.0), ("min", 0.0), ("max", float("inf")))
+        )
+        factor, rise = number("factor", 1.0), number("rise", 1.0)
+        starts, pieces = [frame.start], [Const(value)]
+        for tick, kind in node.changes:
+            if kind == "cut" and value > least:
+                value = max(value * factor, least)
+            elif kind == "rise" and value < most:
+                value = min(value * rise, most)
+            else:
+                continue
+            starts.append(tick)
+            pieces.append(Const(value))
+        return Piecewise(tuple(starts), tuple(pieces)) if len(pieces) > 1 else pieces[0]
 
     def _every(self, every: core.Core, frame: Frame) -> Clock | None:
         ticks = self._layout.positive(every, frame.block, "every")
@@ -441,6 +499,8 @@ class Binder:
         match node:
             case core.Curve(kind="const", parameters=parameters):
                 return self._start(parameters["value"], frame)
+            case core.Plateau(parameters=parameters):
+                return self._bind(parameters["from"], frame)
             case core.Curve(kind=kind, parameters=parameters) if kind != "noise":
                 return self._bind(parameters["from"], frame)
             case (

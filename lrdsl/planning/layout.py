@@ -128,7 +128,12 @@ class Layout(Times):
         last = len(node.segments) - 1
         for index, segment in enumerate(node.segments):
             start = cursor
-            if isinstance(start, Fraction) and isinstance(block, Fraction) and start >= block:
+            if (
+                isinstance(start, Fraction)
+                and isinstance(block, Fraction)
+                and start >= block
+                and not segment.waits
+            ):
                 self._never_reached(segment, start, block)
             if segment.until is not None:
                 cursor = self._boundary(segment.until, block, start, before)
@@ -172,6 +177,12 @@ class Layout(Times):
         boundary = self.time(until, block, "until")
         if not (isinstance(boundary, Fraction) and isinstance(start, Fraction)):
             return boundary
+        return self.ordered(boundary, start, until, before)
+
+    def ordered(
+        self, boundary: Fraction, start: Fraction, until: core.Core, before: core.Core | None
+    ) -> Length:
+        """Return a boundary, UNKNOWN after reporting that it is not after its start."""
         if boundary > start:
             return boundary
         describe = self.horizon.describe

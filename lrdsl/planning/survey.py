@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lrdsl import core
+from lrdsl.planning.conditions import reactions, survey_condition, survey_plateau
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.times import Length, Open
 
@@ -33,15 +34,16 @@ def survey(
             if kind == "noise":
                 layout.count(parameters["seed"], "seed", least=0)
             if kind == "plateau":
-                layout.count(parameters["patience"], "patience", least=0)
-                layout.count(parameters["cooldown"], "cooldown", least=0)
-                layout.ratio(parameters["factor"], "factor")
+                survey_plateau(layout, parameters, node.span)
             if kind == "geometric" and isinstance(parameters["to"], core.Number):
                 layout.reachable(parameters["to"].value, parameters["to"].span)
             for parameter in parameters.values():
                 survey(layout, parameter, length, block, follows)
         case core.Sequence(segments=segments):
             last = len(segments) - 1
+            for segment in segments:
+                if segment.until is not None and core.is_condition(segment.until):
+                    survey_condition(layout, segment.until, length)
             for index, placed in enumerate(layout.place(node, length)[0]):
                 until = placed.end if isinstance(placed.end, Fraction) else length
                 part: Length = Open.UNKNOWN
@@ -62,8 +64,17 @@ def survey(
                 if name in parameters:
                     layout.count(parameters[name], name, least=1)
             survey(layout, operand, length, block, follows)
-        case core.Repeat(count=count, scale=scale):
+        case core.Repeat(operand=operand, count=count, scale=scale):
             layout.scale(scale)
+            for reaction in reactions(operand):
+                layout.problems.add(
+                    "LRS410",
+                    "a reaction to a metric stands inside `repeat`",
+                    reaction.span,
+                    "each turn would be another one",
+                    help="react to the whole, `(… repeat) until stalled(…)`, or multiply: "
+                    "`(… repeat) * plateau(from=1)`",
+                )
             turns = layout.turns(node, block)
             if turns is not None:
                 inside = turns.length

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from lrdsl.highlights import length_in_words, main_target
+from lrdsl.highlights import length_in_words, main_target, unsettled_from
+from lrdsl.outlook import Outlook, outlook
+from lrdsl.plotting.events import draw_badge, listed, width_of_what
 from lrdsl.plotting.panel import draw_panel
 from lrdsl.plotting.style import CURVE, INK, SNAPSHOT, SOFT, elided, style, text_width
 from lrdsl.plotting.view import View, clocks
 from lrdsl.render import visible
+from lrdsl.scales import format_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +51,8 @@ def draw(plan: Plan, ax: Axes | None = None) -> Figure | Axes:
             return _figure(plan)
         box = ax.get_window_extent()
         points = 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
-        view = View(plan, main_target(plan), box.width * points, box.height * points, 1)
+        size = box.width * points, box.height * points
+        view = View(plan, main_target(plan), *size, 1, outlook(plan))
         draw_panel(view, ax, has_top=True, has_bottom=True, has_margin=False)
         return ax
 
@@ -84,17 +88,20 @@ def _figure(plan: Plan) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    expected = outlook(plan)
     panels: list[tuple[View, float]] = []
     number = 1
     for target in plan.targets:
         tall = _PANEL if not panels else _LATER_PANEL
-        view = View(plan, target, (_WIDTH - _LEFT - _RIGHT) * 72, tall * 72, number)
+        size = (_WIDTH - _LEFT - _RIGHT) * 72, tall * 72
+        view = View(plan, target, *size, number, expected)
         number += len(view.segments)
         panels.append((view, tall))
     key = _Key([entry for view, _ in panels for entry in view.unnamed()])
+    told = _Told(() if expected is not None else listed(plan))
 
     above = _ABOVE + (_ABOVE_STEPS if clocks(plan).upper is not None else 0.0)
-    below = _BELOW + key.height()
+    below = _BELOW + key.height() + told.height()
     height = above + sum(tall for _, tall in panels) + _GAP * (len(panels) - 1) + below
     figure = Figure(figsize=(_WIDTH, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -107,12 +114,13 @@ def _figure(plan: Plan) -> Figure:
         is_last = view is panels[-1][0]
         draw_panel(view, ax, has_top=view is panels[0][0], has_bottom=is_last)
         y -= _GAP
-    _draw_title(figure, plan, height)
-    key.draw(figure, height)
+    _draw_title(figure, plan, expected, height)
+    key.draw(figure, height, above=told.height())
+    told.draw(figure, height)
     return figure
 
 
-def _draw_title(figure: Figure, plan: Plan, height: float) -> None:
+def _draw_title(figure: Figure, plan: Plan, expected: Outlook | None, height: float) -> None:
     from matplotlib.lines import Line2D
 
     left, right = _LEFT / _WIDTH, 1 - _RIGHT / _WIDTH
@@ -122,7 +130,8 @@ def _draw_title(figure: Figure, plan: Plan, height: float) -> None:
     file = PurePath(plan.program.source.name).name
     name = elided(visible(file), 13, wide - 20)
     figure.text(left, top, name, size=13, weight="bold", color=INK, va="center")
-    note = length_in_words(plan)
+    room = wide - (text_width("snapshot", 9) + 24 if plan.snapshots else 0.0)
+    note = elided(" · ".join([length_in_words(plan), *_caveats(plan, expected)]), 9, room)
     figure.text(left, below, note, size=9, color=SOFT, va="center")
     if plan.snapshots:
         legend = "snapshot"
@@ -131,6 +140,52 @@ def _draw_title(figure: Figure, plan: Plan, height: float) -> None:
         figure.add_artist(
             Line2D([x], [below], marker="D", markersize=5, color=SNAPSHOT, linestyle="")
         )
+
+
+def _caveats(plan: Plan, expected: Outlook | None) -> list[str]:
+    """Return what a reader must know of a curve that metrics may change."""
+    end = unsettled_from(plan)
+    if end is not None:
+        when = f"{plan.unit.removesuffix('s')} {format_time(end)}"
+        return [f"dashed from {when} on: the log ends there"]
+    if expected is None:
+        return []
+    if expected.is_too_long:
+        return ["if nothing happens (too long for more)"]
+    found = ["shaded: what may happen"] if len(expected.ways) > 1 else []
+    if expected.trouble is not None:
+        found.append(f"{expected.trouble.words}, it ends with an error")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The events of the plan, told below the picture."""
+
+    rows: Sequence[tuple[int | None, str, str]]
+
+    def height(self) -> float:
+        """Return the room it takes, in inches."""
+        return _KEY_GAP + _KEY_LINE * len(self.rows) if self.rows else 0.0
+
+    def draw(self, figure: Figure, height: float) -> None:
+        if not self.rows:
+            return
+        wide = (_WIDTH - _LEFT - _RIGHT) * 72
+        what_width = min(width_of_what(self.rows), wide / 2)
+        ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        ax.set_axis_off()
+        for row, (number, what, why) in enumerate(self.rows):
+            y = (_KEY_LINE * (len(self.rows) - row - 0.5) + 0.08) / height
+            if number is not None:
+                draw_badge(ax, number, ((_LEFT + 0.05) * 72, y * height * 72 + 0.5))
+            style: dict[str, Any] = {"size": 8, "va": "center_baseline"}
+            x = _LEFT + 18 / 72
+            lead = elided(visible(what), 8, what_width)
+            figure.text(x / _WIDTH, y, lead, color=INK if why else SOFT, **style)
+            x += (what_width + 12) / 72
+            text = elided(visible(why), 8, wide - 30 - what_width)
+            figure.text(x / _WIDTH, y, text, color=SOFT, **style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +212,15 @@ class _Key:
         """Return the room it takes, in inches."""
         return _KEY_GAP + _KEY_LINE * self._lines() if self.entries else 0.0
 
-    def draw(self, figure: Figure, height: float) -> None:
+    def draw(self, figure: Figure, height: float, *, above: float) -> None:
+        """Draw it into a figure so high, so far above its lower edge, in inches."""
         if not self.entries:
             return
         lines, column_width = self._lines(), (_WIDTH - _LEFT - _RIGHT) / self._columns()
         for i, (number, text, line) in enumerate(self._rows()):
             column, row = divmod(i, lines)
             x = _LEFT + column * column_width
-            y = (_KEY_LINE * (lines - row - 0.5) + 0.08) / height
+            y = (above + _KEY_LINE * (lines - row - 0.5) + 0.08) / height
             text = elided(visible(text), 8, column_width * 72 - 34 - text_width(line, 8))
             style: dict[str, Any] = {"size": 8, "va": "center_baseline"}
             figure.text(x / _WIDTH, y, number, weight="bold", color=CURVE, **style)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrdsl.highlights import Highlights, highlights
-from lrdsl.plotting.placement import Box, dense, place
+from lrdsl.plotting.placement import Box, place
 from lrdsl.plotting.style import CURVE, INK, SOFT, text_width
 from lrdsl.plotting.view import MOST_BANDS, MOST_DIAMONDS, View
-from lrdsl.scales import format_rate
+from lrdsl.scales import Floats, format_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,9 +30,18 @@ class _Note:
         return text_width(self.name, 9) + 4 + text_width(self.number, 9, bold=True)
 
 
-def draw_notes(view: View, ax: Axes, *, has_margin: bool) -> None:
-    """Write the values into `ax`; the last one beside it, if it has a margin for that."""
-    curve = dense(view.on_paper(view.x, np.clip(view.y, view.scale.low, view.scale.high)), 2.0)
+def draw_notes(view: View, ax: Axes, drawn: Floats, *, has_margin: bool) -> list[Box]:
+    """Write the values into `ax`; the last one beside it, if it has a margin for that.
+
+    Args:
+        view: the target.
+        ax: where to write.
+        drawn: points of the curves on paper, close together.
+        has_margin: whether there is room to the right of `ax`.
+
+    Returns:
+        The boxes that are taken then.
+    """
     lines = [view.time(s.start) / view.length * view.width for s in view.segments[1:]]
     if len(lines) >= MOST_BANDS:
         lines = []
@@ -65,12 +74,13 @@ def draw_notes(view: View, ax: Axes, *, has_margin: bool) -> None:
             _write(ax, note, note.number, (left, middle - 6), INK, weight="bold")
             continue
         size = (note.width(), 9.5)
-        box = place((x, y), size, within=room, curve=curve, lines=lines, taken=taken)
+        box = place((x, y), size, within=room, curve=drawn, lines=lines, taken=taken)
         taken += [box, Box(x, y, x, y).grown(4.0)]
         left, middle = box.left - x, (box.bottom + box.top) / 2 - y
         _write(ax, note, note.name, (left, middle), SOFT)
         left += text_width(note.name, 9) + 4
         _write(ax, note, note.number, (left, middle), INK, weight="bold")
+    return taken
 
 
 def _write(

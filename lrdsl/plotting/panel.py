@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrdsl.plotting.events import draw_events
 from lrdsl.plotting.notes import draw_notes
+from lrdsl.plotting.placement import dense
+from lrdsl.plotting.ranges import draw_names, draw_range
 from lrdsl.plotting.style import CURVE, FAINT, INK, SNAPSHOT, SOFT, text_width
 from lrdsl.plotting.view import HEADROOM, MOST_BANDS, MOST_DIAMONDS, Clock, View
 from lrdsl.scales import format_ticks, format_time, time_ticks
+from lrdsl.targets import RATE, split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,9 +47,22 @@ def draw_panel(
     _draw_clock(view, ax, has_bottom=has_bottom)
     if has_top and view.clocks.upper is not None:
         _draw_upper_clock(view, ax)
+    if view.ways:
+        draw_range(view, ax)
     _draw_curve(view, ax)
     _draw_snapshots(view, ax)
-    draw_notes(view, ax, has_margin=has_margin)
+    curves = [(view.x, view.y), *((x, y) for _, x, y in view.ways)]
+    drawn = np.concatenate(
+        [
+            dense(view.on_paper(x, np.clip(y, view.scale.low, view.scale.high)), 2.0)
+            for x, y in curves
+        ]
+    )
+    taken = draw_notes(view, ax, drawn, has_margin=has_margin)
+    if view.ways:
+        draw_names(view, ax, taken, has_margin=has_margin)
+    else:
+        draw_events(view, ax, drawn, taken)
 
 
 def _draw_segments(view: View, ax: Axes) -> None:
@@ -102,15 +119,21 @@ def _draw_value_axis(view: View, ax: Axes) -> None:
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_yticklabels(format_ticks(ticks, is_log=view.scale.is_log))
+    labels = format_ticks(ticks, is_log=view.scale.is_log)
+    ax.set_yticklabels(labels)
     ax.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.6)
     ax.tick_params(axis="y", length=0, pad=5, labelsize=8.5, labelcolor=INK)
     for side in ("left", "right", "top"):
         ax.spines[side].set_visible(False)
-    name = "learning rate" if view.target == "lr" else view.target.replace("_", " ")
+    part, what = split(view.target)
+    name = "learning rate" if what == RATE else what.replace("_", " ")
+    if part is not None:
+        name += f" of {part}"
     if view.scale.is_log:
         name += " (log scale)"
-    ax.set_ylabel(name, size=9, color=SOFT, labelpad=7)
+    widest = max((text_width(label, 8.5) for label in labels), default=0.0)
+    # Closer to wide labels, which leave it less of the margin.
+    ax.set_ylabel(name, size=9, color=SOFT, labelpad=max(min(7.0, 40.0 - widest), -3.0))
 
 
 def _ticks(clock: Clock, width: float) -> list[Fraction]:
@@ -171,19 +194,31 @@ def _draw_curve(view: View, ax: Axes) -> None:
     floor = (
         view.scale.low if view.scale.is_log else max(view.limits()[0], min(0.0, view.scale.low))
     )
-    ax.fill_between(x, y, floor, color=CURVE, alpha=0.10, linewidth=0, zorder=2)
+    if not view.ways:  # what lies between is filled then
+        ax.fill_between(x, y, floor, color=CURVE, alpha=0.10, linewidth=0, zorder=2)
     # The curve is not there while it jumps: a fainter line only leads the eye.
     jumps = view.jumps()
-    ax.plot(
-        np.insert(x, jumps, np.nan),
-        np.insert(y, jumps, np.nan),
-        color=CURVE,
-        linewidth=1.9,
-        solid_capstyle="round",
-        solid_joinstyle="round",
-        clip_on=False,
-        zorder=4,
-    )
+    line_x, line_y = np.insert(x, jumps, np.nan), np.insert(y, jumps, np.nan)
+    end = view.unsettled()
+    for part, dashes in (
+        (line_x <= (view.length if end is None else end), "-"),
+        (line_x >= (view.length if end is None else end), (0, (2, 1.6))),
+    ):
+        # Not a number is neither: a gap stays one on both sides.
+        shown = part | np.isnan(line_x)
+        ax.plot(
+            np.where(shown, line_x, np.nan),
+            np.where(shown, line_y, np.nan),
+            color=CURVE,
+            linewidth=1.9,
+            linestyle=dashes,
+            solid_capstyle="round",
+            solid_joinstyle="round",
+            clip_on=False,
+            zorder=4,
+        )
+    if end is not None:
+        ax.axvline(end, color=SOFT, linewidth=0.9, dashes=(1, 2), zorder=1)
     if len(jumps):
         bottoms = np.minimum(y[jumps - 1], y[jumps])
         tops = np.maximum(y[jumps - 1], y[jumps])

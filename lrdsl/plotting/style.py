@@ -10,6 +10,10 @@ from typing import Any
 # Okabe & Ito's colours: told apart by colour-blind readers, and in grey by their lightness.
 CURVE = "#0072B2"
 SNAPSHOT = "#D55E00"
+SECOND = "#00795A"
+THIRD = "#A4507F"
+EVENT = "#B35900"
+RANGE = "#DDE7EE"
 INK = "#1F2933"
 SOFT = "#5C6873"
 FAINT = "#B9C2CC"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrdsl.highlights import curve, main_target, smallest_tick
+from lrdsl.highlights import curve, main_target, smallest_tick, unsettled_from
 from lrdsl.plotting.style import LONGEST_MEASURED, text_width
 from lrdsl.render import visible
-from lrdsl.scales import Floats, Scale, rate_scale
+from lrdsl.scales import Floats, Scale, joint_scale
 
 if TYPE_CHECKING:
+    from lrdsl.outlook import Outlook, Way
     from lrdsl.plan import Plan, Segment, Snapshot
 
 MOST_BANDS = 60
@@ -28,6 +29,7 @@ MOST_DIAMONDS = 60
 """Snapshots drawn as diamonds; more are strokes."""
 
 _FOOTROOM = 4.0
+_SHOWN = 0.08  # the share of the width below which a curve is but the end of another
 _POINTS = 4000
 
 
@@ -62,25 +64,64 @@ def clocks(plan: Plan) -> Clocks:
 
 
 class View:
-    """A target of a plan, measured for a panel of so many points."""
+    """A target of a plan, measured for a panel of so many points.
+
+    Attributes:
+        ways: the curves of the ways that a plan may go, where it has a range, each with x
+            and y; not that in which nothing happens, which is x and y of the view.
+    """
 
     def __init__(
-        self, plan: Plan, target: str, width: float, height: float, first_number: int
+        self,
+        plan: Plan,
+        target: str,
+        width: float,
+        height: float,
+        first_number: int,
+        outlook: Outlook | None,
     ) -> None:
-        self.plan, self.target = plan, target
+        self.plan, self.target, self.outlook = plan, target, outlook
         self.width, self.height = max(width, 1.0), max(height, 1.0)
         self.clocks = clocks(plan)
         x, self.y = curve(plan, target, _POINTS)
         self.x = x * float(self.clocks.per_unit)
         self.length = float(self.clocks.lower.length)
-        self.scale = rate_scale(self.x, self.y)
-        self.segments = plan.segments_of(target)
+        self.ways: list[tuple[Way, Floats, Floats]] = []
+        for way in () if outlook is None else outlook.ways[:-1]:
+            if way.name == "latest" and not self._has_room(way):
+                continue
+            x, y = curve(way.plan, target, _POINTS)
+            self.ways.append((way, x * float(self.clocks.per_unit), y))
+        self.scale = joint_scale([(self.x, self.y), *((x, y) for _, x, y in self.ways)])
+        self.segments = self._settled_segments()
         self.first_number = first_number
         self.names = self._names()
 
     def time(self, time: Fraction | float) -> float:
         """Return a time of the plan on the clock below."""
         return float(time) * float(self.clocks.per_unit)
+
+    def _has_room(self, way: Way) -> bool:
+        """Return whether a way leaves the one in which nothing happens early enough."""
+        usual = {event.time for event in self.plan.events}
+        changes = [event.time for event in way.plan.events if event.kind != "rise"]
+        first = next(time for time in changes if time not in usual)
+        return float(self.plan.length - first) >= _SHOWN * float(self.plan.length)
+
+    def _settled_segments(self) -> tuple[Segment, ...]:
+        """Return the segments that run at the same time whatever metrics do."""
+        found = self.plan.segments_of(self.target)
+        for way, _, _ in self.ways:
+            others = way.plan.segments_of(self.target)
+            pairs = zip(found, others, strict=False)
+            same = [(a.start, a.end, a.line) == (b.start, b.end, b.line) for a, b in pairs]
+            found = found[: [*same, False].index(False)]
+        return found
+
+    def unsettled(self) -> float | None:
+        """Return from when on, on the clock below, the curve is but a guess; None if never."""
+        end = unsettled_from(self.plan)
+        return None if end is None else self.time(end)
 
     def clip(self, value: float) -> float:
         """Return a value, or the end of the scale if it is beyond that."""

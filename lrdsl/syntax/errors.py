@@ -28,9 +28,11 @@ _HUMAN: Final = {
     "OF": "`of`",
     "$END": "the end of the file",
 }
-_STARTS_VALUE: Final = frozenset({"CALL", "NAME", "NUMBER", "QUANTITY", "TEXT", "LPAR", "STOP"})
+_STARTS_VALUE: Final = frozenset(
+    {"CALL", "NAME", "PART_NAME", "NUMBER", "QUANTITY", "TEXT", "LPAR", "STOP"}
+)
 _POSTFIX: Final = frozenset({"FOR", "SKIP", "REPEAT", "BY", "SNAPSHOT"})
-_STATEMENT: Final = frozenset({"LET", "DEF", "KEY"})
+_STATEMENT: Final = frozenset({"LET", "DEF", "KEY", "PART_KEY"})
 _TOKEN_LIKE: Final = re.compile(r'#[^\r\n]*|"[^"\r\n]*"|[()]')
 _WORD: Final = re.compile(r"\w+")
 _NUMBER_LIKE: Final = re.compile(r"[\d.](?:[eE][+-]|[\w.])*")
@@ -52,6 +54,8 @@ _FOREIGN_UNITS: Final = {
     "percent": "%",
 }
 _UNITS: Final = frozenset({"epoch", "epochs", "step", "steps"})
+_POINT_OF_PART: Final = re.compile(r"[A-Za-z_]\w*[ \t]*\.\Z")
+_PART_NAME: Final = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*\Z")
 _CALL_WITH_SPACE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)([ \t\r\n\f]+)\Z")
 _FOREIGN: Final = {
     "%": "`%` belongs to a number, as in `30%`; a remainder is `mod(a, b)`",
@@ -156,6 +160,13 @@ def _expected(accepts: frozenset[str]) -> str:
 def _odd_character(position: int, source: SourceText) -> Diagnostic:
     text = source.text
     character = text[position]
+    if character == "." and _POINT_OF_PART.search(text, max(0, position - 100), position + 1):
+        return Diagnostic(
+            code="LRS102",
+            message="the character `.` has no meaning here",
+            primary=Label(Span(position, position + 1), "neither in a number nor in a target"),
+            help="a target of a part is one word with one point in it: `slow.lr`",
+        )
     number = _NUMBER_LIKE.match(text, position)
     if number:
         return _malformed_number(number[0], Span(number.start(), number.end()))
@@ -380,6 +391,14 @@ def _missing_then(
 ) -> Diagnostic | None:
     if kind not in _STARTS_VALUE or "THEN" not in accepts:
         return None
+    called = _PART_NAME.search(source.text, *_near(span)) if kind == "LPAR" else None
+    if called:
+        return Diagnostic(
+            code="LRS202",
+            message=f"`{called[0]}` is a target, not a function",
+            primary=Label(Span(called.start(), called.end()), "cannot be called"),
+            help="functions have no point in their names",
+        )
     repair = f"write `then {source.slice(span)[:30]}…`"
     if source.text[max(span.start - 2, 0) : span.start].rstrip().endswith("%"):
         repair = _FOREIGN["%"]
@@ -412,6 +431,9 @@ def _generic(text: str, kind: str, span: Span, accepts: frozenset[str]) -> Diagn
         repair = "a comment begins with `#`"
     elif shown in KEYWORDS and accepts & {"NAME", "CALL"}:
         label = "a keyword is never a name"
+    elif kind == "PART_KEY":
+        label = "no name has a point in it"
+        repair = f"only a target of an optimizer's part has one: `{shown} = …`"
     elif kind == "KEY" and accepts == {"CALL"}:
         label, repair = "a function has parentheses", f"write `def {shown}() = …`"
     elif kind == "CALL" and "NAME" in accepts and "KEY" in accepts and "CALL" not in accepts:

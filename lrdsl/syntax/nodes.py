@@ -29,7 +29,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name on its own: a value, a `let`, a parameter, a metric."""
+    """A name on its own: a value, a `let`, a parameter, a metric, a target (`slow.lr` too)."""
 
     id: str
     span: Span = field(compare=False)
@@ -240,7 +240,10 @@ class Def:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`target = body`; `target` is None for the bare schedule of a file, which sets `lr`."""
+    """`target = body`, where `slow.lr` is `lr` of the part `slow`.
+
+    `target` is None for the bare schedule of a file, which sets `lr`.
+    """
 
     target: str | None
     body: Expression

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,28 @@ from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.program import LetValue, Program, load, loads
-from lrdsl.training.feeds import rate_left_in, rate_variable
+from lrdsl.targets import RATE, main
+from lrdsl.training.due_snapshots import unmeasured
+from lrdsl.training.feeds import rate_left_in
+from lrdsl.training.feeds.parts import Part, all_parts, build_parts, parts_of
 from lrdsl.training.followed_fit import FollowedFit
 from lrdsl.training.former_plans import Choice
-from lrdsl.training.refusals import (
+from lrdsl.training.manifest import SavedSnapshot
+from lrdsl.training.reacting import Reacting, sentence
+from lrdsl.training.refusals import refuse, refuse_plan
+from lrdsl.training.report import never_due_sentence
+from lrdsl.training.resume import Keeper, say_on_stderr
+from lrdsl.training.resumed import Resumed
+from lrdsl.training.retention import Retention
+from lrdsl.training.rivals import TakenOver
+from lrdsl.training.run_state import Followed, by_target, joined
+from lrdsl.training.situation import (
     Situation,
     find_callback_list,
     find_fit,
     flat_callbacks,
-    refuse,
-    refuse_plan,
 )
-from lrdsl.training.resume import Followed, Keeper, Resumed, say_on_stderr
-from lrdsl.training.rivals import TakenOver
-from lrdsl.training.snapshots import SavedSnapshot, SnapshotFolder
+from lrdsl.training.snapshots import SnapshotFolder
 from lrdsl.training.takeover import (
     holds_a_schedule,
     in_the_callbacks,
@@ -39,7 +47,7 @@ from lrdsl.training.telling import warn_of, warn_of_nothing
 from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
+    from lrdsl.plan import Event, Plan, Snapshot
 
 
 def compile(
@@ -47,6 +55,7 @@ def compile(
     /,
     *,
     per_batch: bool = False,
+    verbose: bool = False,
     state: str | Path | None = None,
     commit_every: int = 1,
     state_conflict: str | None = None,
@@ -60,6 +69,7 @@ def compile(
         path_or_text: a path, or a schedule's text.  A `str` is a path if it is one line
             that ends in `.lrs`; a file of another name is given as a `Path`.
         per_batch: whether the logs of each batch have the rate too, not only an epoch's.
+        verbose: whether to say what the schedule does because of a metric, when it does.
         state: a folder that the run is kept in, to go on after a kill; see
             `ScheduleCallback`.
         commit_every: after how many epochs that is done.
@@ -84,6 +94,7 @@ def compile(
     return ScheduleCallback(
         program,
         per_batch=per_batch,
+        verbose=verbose,
         state=state,
         commit_every=commit_every,
         state_conflict=state_conflict,
@@ -116,6 +127,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             and nothing has been touched.  If it raises, `fit` ends there.
         base: the rate that the program knows as `base`, instead of the optimizer's.
         per_batch: whether the logs of each batch have the rate too, not only an epoch's.
+        verbose: whether to say what the schedule does because of a metric, when it does.
         take_over: what `lrdsl train --take-over` asks for: a schedule in the optimizer is
             replaced by the number that it gives at the optimizer's step, and stays one;
             callbacks behind ours that would set the rate are left out of the `fit`.  By
@@ -132,10 +144,12 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     Attributes:
         snapshots: as above; may be assigned before `fit`.
-        plan: the plan of the running or last `fit`, None before the first.
+        plan: the plan of the running or last `fit`, None before the first.  Where the
+            program reacts to metrics, by those measured so far.
         saved: the models saved in it, those included that `keep` has deleted since.
         missed: a diagnostic for each model that could not be saved.  Training goes on
             without it, after a warning.
+        never_due: the plan's snapshots that the running or last `fit` has not come to.
         resumed: where the running or last `fit` has gone on, None if it began anew.  Then
             `applied`, `saved` and Keras's `History` hold the epochs before too.
         earlier: the plans followed before the present one was adopted, with their rates,
@@ -152,8 +166,9 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             be saved (LRS603), or it cannot be planned for this `fit` (LRS3xx, LRS4xx).
             The plan is not the one of the run in `state` (LRS604), or that folder cannot
             be used (LRS605).
-            Later: an epoch had another number of steps than planned (LRS602), or the model
-            was trained by somebody else meanwhile (LRS601).
+            Later: an epoch had another number of steps than planned (LRS602), the model
+            was trained by somebody else meanwhile (LRS601), or a metric that the program
+            reacts to, or chooses snapshots by, is missing or not a number (LRS606).
     """
 
     def __init__(
@@ -167,10 +182,11 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         commit_every: int = 1,
         state_conflict: str | None = None,
         per_batch: bool = False,
+        verbose: bool = False,
         take_over: bool | None = None,
     ) -> None:
         super().__init__()
-        if commit_every < 1:
+        if not isinstance(commit_every, int) or commit_every < 1:
             raise ValueError(f"commit_every counts epochs, from 1; not {commit_every!r}")
         self.program = program
         self.snapshots = snapshots
@@ -179,38 +195,54 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.missed: list[Diagnostic] = []
         self.state = state
         self.commit_every = commit_every
+        if state_conflict not in (None, *Choice):
+            raise ValueError(f'state_conflict is "keep" or "adopt", not {state_conflict!r}')
         self.state_conflict = None if state_conflict is None else Choice(state_conflict)
         self.resumed: Resumed | None = None
         self.earlier: list[Followed] = []
         self.say: Callable[[str], None] = say_on_stderr
         self.taken_over: list[TakenOver] = []
         self.per_batch = per_batch
+        self.verbose = verbose
         self._take_over = take_over
         self._on_plan = on_plan
         self._base = base
-        self._found_base: float | None = None
+        self._own_rates: dict[Any, float] = {}  # of each optimizer, or part of one
         self._run: FollowedFit | None = None
 
     @property
     def applied(self) -> NDArray[np.float32]:
-        """The rate of each step that ran, in order, read back from the training."""
-        return np.concatenate([rates for _, rates in self._applied_runs()] or [_NO_RATES])
+        """The rate of each step that ran, in order, read back from the training.
+
+        Where the parts of a `MultiOptimizer` have several, this is `lr`; where `lr` is no
+        part's, the first.
+        """
+        applied = self.applied_rates
+        return applied[main(tuple(applied))] if applied else np.empty(0, np.float32)
+
+    @property
+    def applied_rates(self) -> dict[str, NDArray[np.float32]]:
+        """Each rate that was applied, by its target: `lr`, and `slow.lr` of a part `slow`."""
+        if self._run is None:
+            return {}
+        return by_target(self._run.rates.targets, joined(self._run.applied())[0])
 
     @property
     def applied_steps(self) -> NDArray[np.int64]:
         """Which steps of the plan those are, counted from 0."""
-        none = np.empty(0, np.int64)
-        return np.concatenate(
-            [np.arange(first, first + len(rates)) for first, rates in self._applied_runs()]
-            or [none]
-        )
+        return joined([] if self._run is None else self._run.applied())[1]
 
     @property
     def snapshot_folder(self) -> Path | None:
         """Where the running or last `fit` saves, None if its plan asks for no model."""
         return None if self._run is None or self._run.folder is None else self._run.folder.path
 
-    def rate(self, step: int) -> float:
+    @property
+    def never_due(self) -> Sequence[Snapshot]:
+        """The plan's snapshots that the running or last `fit` has not come to."""
+        return () if self._run is None else self._run.never_due
+
+    def rate(self, step: int, target: str = RATE) -> float:
         """Return a step's rate for a loop of your own, float32 as in `fit`.
 
             for step in range(callback.program.plan().total_steps):
@@ -219,6 +251,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
         Args:
             step: counted from 0 over the whole training; negative ones from its end.
+            target: which rate, `slow.lr` for that of the part `slow`.
 
         Returns:
             The rate by the plan of the running or last `fit`; without one, by the plan that
@@ -228,8 +261,9 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             LrsError: there was no `fit`, and the schedule does not say how long training is,
                 or asks for a `base` that was not given (LRS3xx, LRS4xx).
             IndexError: a step outside the training.
+            KeyError: the schedule does not set the target.
         """
-        return (self.plan or self._plan_without_fit).rate(step)
+        return (self.plan or self._plan_without_fit).rate(step, target)
 
     @cached_property
     def _plan_without_fit(self) -> Plan:
@@ -239,15 +273,22 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Return whether `run` is the `fit` that this callback is now in."""
         return run is self._run
 
-    def _applied_runs(self) -> list[tuple[int, NDArray[np.float32]]]:
-        return [] if self._run is None else self._run.applied()
+    def tell(self, event: Event) -> None:
+        """Say what the schedule has done because of a metric, if that is wanted."""
+        if self.verbose:
+            self.say(sentence(event))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the model and what was applied out: a copy is for another `fit`."""
+        return {**vars(self), "_model": None, "_run": None, "_own_rates": {}}
 
     # -- Called by Keras ---------------------------------------------------------------
 
     def set_model(self, model: Any) -> None:
-        """Note the optimizer's rate: before others may load one in `on_train_begin`."""
+        """Note the optimizer's rates: before others may load some in `on_train_begin`."""
         super().set_model(model)
-        self._found_base = _own_rate(model)
+        self._own_rates = {}
+        self._note_own_rates()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be exact, make the plan, take over the rate."""
@@ -270,6 +311,9 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._base,
             self._take_over,
         )
+        if situation.optimizer is not None:
+            build_parts(self.model)
+            self._note_own_rates()
         refuse(situation)
         if self.params["epochs"] < 1:  # nothing to plan, and nothing will run
             return
@@ -283,21 +327,34 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             if workers.is_chief:
                 warn_of_nothing(begins, ends, self.program.source)
             return
-        self._find_what_gives_way(situation)
-        base = self._found_base if self._base is None else self._base
+        gives_way = self._find_what_gives_way(situation)
         if plan is None:
+            base, bases = self._bases()
+            steps = self.params.get("steps")
             plan = self.program.plan(
                 epochs=self.params["epochs"],
-                steps_per_epoch=self.params.get("steps") or None,
+                steps_per_epoch=steps if steps and steps > 0 else None,  # -1: not known
                 base=base,
+                bases=bases,
             )
         refuse_plan(plan, situation)
+        begins = keeper.resumed.epoch if keeper and keeper.resumed else begins
+        self._raise(unmeasured(plan, situation.fit, begins))
+        reacting = None
+        if self.program.reactive is not None:
+            log = () if keeper is None else keeper.log
+            reacting = Reacting(plan, log, situation.fit, workers)
+            plan = reacting.plan
         earlier = None if keeper is None else keeper.snapshots()
         folder = None
-        if plan.snapshots and workers.is_chief:
+        if plan.snapshot_options is not None and workers.is_chief:
             asked = None if self.snapshots is None else Path(self.snapshots).resolve()
-            keep = plan.snapshot_options.keep if plan.snapshot_options else None
-            folder = SnapshotFolder(asked, keep=keep, earlier=earlier)
+            folder = SnapshotFolder(
+                asked,
+                retention=Retention.of(plan.snapshot_options),
+                earlier=earlier,
+                is_committed=keeper is not None,
+            )
             self._raise(workers.alone(partial(folder.find_trouble, self.model)))
         self.plan = plan
         if keeper is not None:
@@ -309,25 +366,23 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             warn_of(plan)
         if folder is not None:
             self._raise(folder.open(self.model))
-        begins = self.resumed.epoch if self.resumed else begins
-        horizon = (self.params["epochs"], plan.epochs, plan.steps_per_epoch, plan.base)
-        workers.agree(f"{plan.program.text}\n{horizon} {begins}", self.program.source)
-        for one in self.taken_over:
-            if one.rate is not None:
-                put_number(self.model, one.rate)
+        horizon = (self.params["epochs"], plan.epochs, plan.steps_per_epoch)
+        bases = (plan.base, sorted(plan.bases.items()))
+        agreed = f"{plan.program.text}\n{horizon} {bases} {begins}"
+        workers.agree(agreed, self.program.source)
+        for part, rate in gives_way.items():
+            put_number(self.model, part, rate)
         leave_out(situation.rivals_to_leave_out, callback_list)
-        assert base is not None, "the rate was found to be a number"
         if keeper is not None:
             where = None if folder is None else folder.path
             keeper.begin(
                 plan,
                 epochs=self.params["epochs"],
-                base=base,
                 snapshots=where,
                 is_told=self._on_plan is not None,
             )
-        self._run = FollowedFit(self, plan, folder, callback_list, keeper, workers)
-        _OWN_RATES[self.model.optimizer] = self._found_base
+        self._run = FollowedFit(self, plan, folder, callback_list, keeper, workers, reacting)
+        _OWN_RATES.update(self._own_rates)
         self._run.begin()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -353,13 +408,40 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Give the optimizer back."""
         if self._run is not None:
             self._run.end()
+            if self.never_due and self._on_plan is None:
+                assert self.plan is not None
+                self.say(never_due_sentence(self.plan, self.never_due))
 
-    def _find_what_gives_way(self, situation: Situation) -> None:
-        if self._take_over and holds_a_schedule(self.model.optimizer):
-            found = in_the_optimizer(self.model.optimizer)
-            self.taken_over.append(found)
-            self._found_base = found.rate
+    def _note_own_rates(self) -> None:
+        """Note the rates of parts that are known now and were not before."""
+        for part in all_parts(getattr(self.model, "optimizer", None)):
+            if isinstance(part.rate, keras.Variable) and part.optimizer not in self._own_rates:
+                self._own_rates[part.optimizer] = _own_rate(self.model, part)
+
+    def _bases(self) -> tuple[float | None, dict[str, float]]:
+        """Return the program's `base`, and those of the optimizer's parts."""
+        if self._base is not None:
+            return self._base, {}
+        own: dict[str, float] = {}
+        for number, part in enumerate(parts_of(self.model.optimizer)):
+            rate = self._own_rates[part.optimizer]
+            if part.name is None:
+                return rate, {}
+            name = f"{part.name} ({number + 1})" if part.name in own else part.name
+            own[name] = rate
+        return (next(iter(own.values())) if len({*own.values()}) == 1 else None), own
+
+    def _find_what_gives_way(self, situation: Situation) -> dict[Part, float]:
+        """Note what gives way; return the optimizers that need a number for their rate."""
+        numbers: dict[Part, float] = {}
+        for part in parts_of(self.model.optimizer):
+            if self._take_over and holds_a_schedule(part):
+                found = in_the_optimizer(part)
+                assert found.rate is not None, "what is in an optimizer gives a rate"
+                self.taken_over.append(found)
+                numbers[part] = self._own_rates[part.optimizer] = found.rate
         self.taken_over += map(in_the_callbacks, situation.rivals_to_leave_out)
+        return numbers
 
     def _make_keeper(self, workers: Workers) -> Keeper | None:
         if self.state is None:
@@ -368,8 +450,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             Path(self.state),
             every=self.commit_every,
             choice=self.state_conflict,
-            say=self.say if workers.is_chief else lambda line: None,
-            writes=workers.is_chief,
+            say=self.say,
+            workers=workers,
         )
 
     def _raise(self, diagnostic: Diagnostic | None) -> None:
@@ -377,21 +459,15 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise LrsError([diagnostic], self.program.source)
 
 
-_NO_RATES: NDArray[np.float32] = np.empty(0, np.float32)
-
-_OWN_RATES: WeakKeyDictionary[Any, float | None] = WeakKeyDictionary()
-"""The rate of each optimizer before it had a schedule."""
+_OWN_RATES: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+"""The rate of each optimizer, or part of one, before it had a schedule."""
 
 
-def _own_rate(model: Any) -> float | None:
-    """Return the rate that a model's user gave its optimizer, None if it is no number."""
-    optimizer = getattr(model, "optimizer", None)
-    rate = rate_variable(optimizer)
-    if not isinstance(rate, keras.Variable):
-        return None
-    now = np.float32(keras.ops.convert_to_numpy(rate))
-    before = _OWN_RATES.get(optimizer)
-    if before is not None and now == rate_left_in(model):
+def _own_rate(model: Any, part: Part) -> float:
+    """Return the rate that a model's user gave its optimizer, or a part of it."""
+    now = np.float32(keras.ops.convert_to_numpy(part.rate))
+    before = _OWN_RATES.get(part.optimizer)
+    if before is not None and now == rate_left_in(model, part.optimizer):
         return before
     return float(str(now))
 

@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import datetime
 
+from lrdsl.highlights import events_in_words
 from lrdsl.training.course import Course, Fit
 from lrdsl.training.dialogue import Dialogue, Status, Tone
 from lrdsl.training.launch import Ending, show_error
@@ -59,6 +60,10 @@ def _tell_agreements(course: Course, dialogue: Dialogue) -> None:
         lead = f"fit {fit.number}: " if course.seen > 1 else ""
         tone = Tone.GOOD if agreement.holds else Tone.BAD
         dialogue.say(lead + agreement.sentence(), tone)
+        if fit.plan is not None and fit.plan.events:
+            dialogue.say(f"{lead}events: {events_in_words(fit.plan)}")
+        if fit.never_due is not None:
+            dialogue.say(lead + fit.never_due)
 
 
 def _problems(course: Course, ending: Ending) -> list[str]:
@@ -91,7 +96,7 @@ def _no_fit_was_seen(course: Course) -> list[str]:
         "no fit was seen: the program did not call `Model.fit` of Keras in this process, so "
         "nothing was trained with the schedule",
         "  a loop over `train_on_batch` never asks for a rate; train with `fit`, or set each "
-        "rate yourself from `lrdsl.load(FILE).plan(…).values()`",
+        "rate yourself, `lrdsl.load(FILE).plan(…).rate(step)`",
     ]
 
 
@@ -121,7 +126,10 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
         lines.append((f"{SNAPSHOTS}{os.sep}", f"{models} saved"))
     if fit.agreement is not None and fit.trouble is None:
         lines.append((RATES, "the log: each step's rate, planned and applied"))
-    lines.append((PICTURE, "the picture of the plan"))
+    what = "the picture of the plan"
+    if fit.plan is not None and fit.plan.log:
+        what += ", with what the metrics brought about"
+    lines.append((PICTURE, what))
     if others:
         names = [f"{one.folder.name}{os.sep}" for one in others]
         name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"

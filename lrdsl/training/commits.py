@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.training.files import replacing, write_text
-from lrdsl.training.snapshots import sha256_of
+from lrdsl.training.manifest import sha256_of
 
 fcntl: ModuleType | None
 try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,9 @@ from lrdsl.training.early import Early, Horizon
 from lrdsl.training.report import Agreement
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
+    from lrdsl.plan import Event, Plan
     from lrdsl.program import Program
-    from lrdsl.training.resume import Resumed
+    from lrdsl.training.resumed import Resumed
     from lrdsl.training.rivals import TakenOver
 
 
@@ -47,13 +48,15 @@ class Fit:
         number: which `fit` of the program it is, from 1.
         place: where the program calls it.
         folder: where its results go.
-        plan: what was to be, once its first batch is near.
+        plan: what was to be, once its first batch is near; at its end, what the metrics
+            have made of it.
         taken_over: what else would have set the rate, and gave way.
         agreed_to: whether it was allowed to train.
         refusal: why it was not trained, or not to its end, by our own judgement.
         agreement: what comparing it with its plan has shown.
         snapshots: how many models were saved.
         missed: the snapshots that could not be saved.
+        never_due: which snapshots the training has not come to, in words.
         trouble: why its results could not be written.
         resumed: where it went on, if it had been begun before.
         earlier: what comparing it with the plans before has shown, where it adopted another.
@@ -69,6 +72,7 @@ class Fit:
     agreement: Agreement | None = None
     snapshots: int = 0
     missed: list[Diagnostic] = field(default_factory=list)
+    never_due: str | None = None
     trouble: str | None = None
     resumed: Resumed | None = None
     earlier: Sequence[Agreement] = ()
@@ -88,13 +92,17 @@ class Fit:
             "folder": self.folder.relative_to(top).as_posix(),
             "epochs": plan and plan.epochs,
             "steps_per_epoch": plan and plan.steps_per_epoch,
-            "base": plan and plan.base,
+            "base": plan and (plan.base if plan.base is not None else plan.bases or None),
             "taken_over": [one.as_json() for one in self.taken_over],
             "steps_planned": agreement and agreement.planned,
             "steps_run": agreement and agreement.ran,
             "ended": agreement and agreement.ended.value,
             "plan_is_run": agreement and agreement.holds,
             "snapshots": self.snapshots,
+            "events": [_event_as_json(event) for event in plan.events] if plan else [],
+            "metrics": [_row_as_json(epoch, row) for epoch, row in enumerate(plan.log) if row]
+            if plan
+            else [],
             "resumed_after_epoch": self.resumed and self.resumed.epoch,
         }
 
@@ -129,3 +137,25 @@ class Course:
             "status": status,
             "fits": [fit.as_json(top) for fit in self.fits],
         }
+
+
+def _event_as_json(event: Event) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "target": event.target,
+        "epoch": None if event.epoch is None else float(event.epoch),
+        "step": event.step,
+        "before": event.before,
+        "after": event.after,
+        "cause": event.cause.replace("`", ""),
+        "text": event.text,
+        "line": event.line,
+    }
+
+
+def _row_as_json(epoch: int, row: Mapping[str, float]) -> dict[str, Any]:
+    """Return the metrics of an epoch; JSON has no words for what is not finite, but strings."""
+    numbers = {
+        name: value if math.isfinite(value) else str(value) for name, value in row.items()
+    }
+    return {"epoch": epoch, **numbers}

@@ -119,6 +119,7 @@ class EarlierRun:
             steps_per_epoch=horizon.steps_per_epoch
             or (None if steps_known else former.steps_per_epoch),
             base=former.base if base is None else base,
+            bases=former.bases if base is None else None,
         )
         change = compare_plans(former, program, epochs=plan.epochs, plan=plan, base=base)
         if change.reasons:

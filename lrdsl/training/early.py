@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.targets import is_rate
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -72,8 +73,7 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
             the command line contradict each other included.
     """
     try:
-        # A schedule that no `fit` can follow is refused here and now, before Keras starts.
-        if program.reactive is None and program.needs_base and horizon.base is None:
+        if program.needs_base and horizon.base is None:
             return _plan_in_units_of_base(program, horizon)
         return Early(_plan(program, horizon, horizon.base))
     except LrsError as error:
@@ -122,9 +122,15 @@ def _plan_in_units_of_base(program: Program, horizon: Horizon) -> Early:
 def _is_in_units_of_base(plan: Plan) -> bool:
     """Whether the rate is base times that of base 1, and all else has nothing to do with it."""
     unit = plan.program.plan(epochs=plan.epochs, steps_per_epoch=plan.steps_per_epoch, base=1.0)
+    from lrdsl.planner import suppose
+
+    pairs = [(plan, unit)]
+    if plan.program.reactive is not None:  # whatever happens
+        pairs.append((suppose(plan, 0), suppose(unit, 0)))
     for target in plan.targets:
-        factor = plan.base if target == "lr" else 1.0
-        here, there = plan.polyline(target)[1], unit.polyline(target)[1]
-        if factor is None or not np.allclose(here, factor * there, rtol=1e-9, atol=0):
-            return False
+        factor = plan.base if is_rate(target) else 1.0
+        for one, other in pairs:
+            here, there = one.polyline(target)[1], other.polyline(target)[1]
+            if factor is None or not np.allclose(here, factor * there, rtol=1e-9, atol=0):
+                return False
     return True

@@ -1,11 +1,12 @@
-"""Writing a file whole or not at all: beside its place, then renamed over it."""
+"""Writing a file whole or not at all: beside its place, flushed, then renamed over it."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -20,13 +21,27 @@ def replacing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield beside
-        with beside.open("rb+") as written:
-            os.fsync(written.fileno())
+        flush(beside)
         beside.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        remove(beside)
         raise
-    _sync_folder(path.parent)
+    flush_folder(path.parent)
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a path in a folder of its own beside `path`, to be renamed to it in the block.
+
+    The folder is gone at the end, with all that the writer has left there: Keras makes
+    files of other names next to a model that memory is too small for.
+    """
+    folder = path.with_name(f".{path.stem}-{secrets.token_hex(4)}")
+    try:
+        folder.mkdir()
+        yield folder / path.name
+    finally:
+        remove(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,8 +50,27 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="")
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is in the folder.  Windows cannot open folders, nor needs to.
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with what is in it, if it is there and can be deleted.
+
+    What cannot be deleted now is no reason to fail: it is swept when the folder is used again.
+    """
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file's content to the disk."""
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the system write a folder's names to the disk: a rename is in there."""
+    # Windows cannot open folders, nor needs to.
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

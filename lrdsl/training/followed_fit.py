@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.targets import RATE
+from lrdsl.training.best_weights import BestWeights
+from lrdsl.training.due_snapshots import DueSnapshots
 from lrdsl.training.feeds import apply_name, make_feed
+from lrdsl.training.feeds.parts import parts_of, rates_of
+from lrdsl.training.reacting import Reacting
 from lrdsl.training.resume import Keeper
-from lrdsl.training.snapshots import SavedSnapshot, SnapshotFolder
+from lrdsl.training.snapshots import SnapshotFolder
 from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class FollowedFit:
         callback_list: Any,
         keeper: Keeper | None,
         workers: Workers,
+        reacting: Reacting | None,
     ) -> None:
         assert plan.steps_per_epoch is not None
         self.folder = folder
@@ -44,7 +48,13 @@ class FollowedFit:
         self._steps = plan.steps_per_epoch
         self._together = int(self._model.steps_per_execution)
         self._feed = make_feed(self._model, plan)
-        self._due: list[Snapshot] | None = None  # None before the first epoch is known
+        self.rates = rates_of(self._model.optimizer, plan.targets)
+        self._snapshots = DueSnapshots(
+            plan, self._model, folder, workers, callback.saved, callback.missed
+        )
+        self._reacting = reacting
+        where = None if keeper is None or not workers.is_chief else keeper.path
+        self._best_weights = BestWeights(self._model, where)
         self._past: list[tuple[int, NDArray[np.float32]]] = keeper.runs if keeper else []
 
         # Steps of the running epoch count from 0; `first` is its first in the plan.
@@ -53,6 +63,9 @@ class FollowedFit:
         self._window = 0  # the step that the table begins with
         self._fill_at = 0  # executions from this step on are not within the table
         self._epoch_is_open = False
+        self._logs: dict[str, Any] | None = None
+        self._fed: NDArray[np.float32] = np.empty(0, np.float32)  # from the window on
+        self._is_proven = False  # that the first steps used what they were fed
         # A `fit` that is broken off ends with no hook, and the feed may serve the next.
         self._feed.on_detach = self._note_open_epoch
 
@@ -69,10 +82,14 @@ class FollowedFit:
                 if logs is not None:
                     logs.update(self._to_log())
             dispatch(epoch, logs)
+            if self._reacting is not None and self._callback.is_following(self):
+                self._react(epoch, self._logs)
             if self._keeper is not None and self._callback.is_following(self):
                 # After all callbacks, which may change weights or stop the training.
                 saved, missed = self._callback.saved, self._callback.missed
-                self._keeper.end_epoch(epoch, logs, self._past, saved, missed)
+                self._keeper.end_epoch(epoch, self._logs, self._past, saved, missed)
+                if self._keeper.committed == epoch + 1:
+                    self._snapshots.committed()
 
         self._list.on_epoch_end = on_epoch_end
         if self._keeper is not None:
@@ -95,14 +112,16 @@ class FollowedFit:
 
     def _to_log(self) -> dict[str, float]:
         """Return what the last step that ran has used, by its name in the logs."""
-        rate = self._feed.last_used()
-        if rate is None:
+        used = self._feed.last_used()
+        if used is None:
             return {}
-        return {"learning_rate": float(rate), **self._feed.last_targets()}
+        rates = np.atleast_1d(self.rates.by_target(used)).tolist()
+        names = self.rates.names_in_logs
+        return {**dict(zip(names, rates, strict=True)), **self._feed.last_targets()}
 
     def begin_epoch(self, epoch: int) -> None:
         """Go to the epoch's first step."""
-        if self._keeper is not None and self._due is None:
+        if self._keeper is not None and not self._snapshots.have_begun:
             wrong = self._keeper.has_entered(epoch)
             if wrong is not None:
                 self._fail("LRS605", wrong, "take the callback that decides so out")
@@ -110,9 +129,7 @@ class FollowedFit:
         self._first = epoch * self._steps
         self._window = self._fill_at = 0
         self._epoch_is_open = True
-        if self._due is None:
-            planned = () if self.folder is None else self._plan.snapshots
-            self._due = [s for s in planned if _step(s) >= self._first]
+        self._snapshots.begin(self._first)
 
     def begin_execution(self, batch: int) -> None:
         """Prepare the steps from `batch` on, as many as the train function runs at once."""
@@ -128,18 +145,32 @@ class FollowedFit:
         if batch >= self._steps:
             self._see_end(batch)
             return
-        if self._due and batch and self._first + batch > _step(self._due[0]):
+        if batch and not self._is_proven:
+            self._see_that_it_is_the_plan(self._recorded()[1])
+        if batch:
             self._save_due(self._first + batch, None)
         if batch >= self._fill_at:
             self._fill(batch)
+        total = self._plan.total_steps
+        if total is not None and self._first + batch + self._together >= total:
+            # Keras looks at it after the batch, so the schedule's `stop` is exact.
+            self._model.stop_training |= self._plan.is_stopped
 
     def end_epoch(self, logs: dict[str, Any] | None) -> None:
         """Save what is due at the epoch's end, with its metrics."""
         if self._epoch_is_open:  # not by way of the list that we were in at the beginning
             self._close_epoch()
-        ours = self._to_log()
-        metrics = {name: value for name, value in (logs or {}).items() if name not in ours}
+        self._logs = logs  # one for all callbacks: those behind ours add their metrics to it
+        metrics = self._metrics_in(logs)
+        trouble = self._snapshots.end_epoch(self._epoch, metrics)
+        if trouble is not None:
+            self._fail_with(trouble)
         self._save_due(self._done, metrics)
+
+    @property
+    def never_due(self) -> Sequence[Snapshot]:
+        """The snapshots that the training has not come to."""
+        return self._snapshots.never_due
 
     def end(self) -> None:
         """Give back the logs and the optimizer."""
@@ -166,13 +197,17 @@ class FollowedFit:
             count, run = self._recorded()
             if self._window + count != batch:
                 self._fail_at_count(count, batch - self._window)
+            self._see_that_it_is_the_plan(run)
             self._past.append(run)
-        stop = min(batch + self._feed.size, self._steps)
+        total = self._plan.total_steps
+        left = self._steps if total is None else total - self._first
+        stop = min(batch + self._feed.size, self._steps, left)
         steps = range(self._first + batch, self._first + stop)
-        rates = self._plan.values(steps).astype(np.float32)
+        rates = self.rates.table(self._plan, steps)
         if not (np.isfinite(rates).all() and (rates >= 0).all()):
             self._fail("LRS602", "the plan has a rate that float32 cannot hold", None)
         self._feed.feed(rates, self._first + batch)
+        self._fed = self.rates.by_target(rates)
         self._window = batch
         self._fill_at = batch + self._feed.size - self._together + 1
 
@@ -185,11 +220,32 @@ class FollowedFit:
         if batch > self._steps and self._window + self._recorded()[0] > self._steps:
             self._fail_at_length(f"more than {self._steps:,}")
 
+    def _see_that_it_is_the_plan(self, run: tuple[int, NDArray[np.float32]]) -> None:
+        """Fail if an update was given another rate than the one that we gave its step."""
+        start, used = run
+        self._is_proven = True
+        # Written so that a nan, which equals nothing, differs.
+        wrong = np.argwhere(~(used[: len(self._fed)] == self._fed[: len(used)]))
+        if len(wrong):
+            at = tuple(wrong[0])
+            target = self.rates.targets[at[1] if len(at) > 1 else 0]
+            part = self.rates.part_of(target, parts_of(self._model.optimizer))
+            kind = type(part.optimizer).__name__
+            whose = "" if target == RATE else f" of `{part.name}`"
+            self._fail(
+                "LRS601",
+                f"step {start + at[0]:,} used the rate {used[at]!s}{whose}, and "
+                f"{self._fed[at]!s} is planned",
+                "the schedule alone says the rate: take out what else does, in another "
+                f"callback, in `train_step` or in the optimizer's class `{kind}`",
+            )
+
     def _recorded(self) -> tuple[int, tuple[int, NDArray[np.float32]]]:
         """Return the number of steps since the table was filled, and the planned ones."""
-        count, rates = self._feed.used()
+        count, used = self._feed.used()
         start = self._first + self._window
-        return count, (start, rates[: max(0, self._steps - self._window)])
+        rates = self.rates.by_target(used[: max(0, self._steps - self._window)])
+        return count, (start, rates)
 
     def _note_open_epoch(self) -> None:
         if self._epoch_is_open and self._fill_at:
@@ -203,35 +259,48 @@ class FollowedFit:
             count, run = self._recorded()
             steps = self._window + count
             self._past.append(run)
+            self._see_that_it_is_the_plan(run)
         if steps > self._steps or (steps < self._steps and not self._model.stop_training):
             self._fail_at_length(f"{steps:,}")
 
-    # -- Models ------------------------------------------------------------------------
+    # -- Metrics -----------------------------------------------------------------------
+
+    def _react(self, epoch: int, logs: dict[str, Any] | None) -> None:
+        """Follow what the metrics of an epoch decide, after all callbacks have seen them."""
+        assert self._reacting is not None
+        try:
+            events = self._reacting.end_epoch(epoch, logs)
+        except LrsError:
+            self._let_go()
+            raise
+        self._plan = self._callback.plan = self._reacting.plan
+        if not self._feed.follow(self._plan):
+            self._fail(
+                "LRS601",
+                f"after epoch {epoch} the metrics lead to values that need another update",
+                "let what is scheduled beside the rate be 0, or not 0, whatever happens",
+            )
+        self._snapshots.follow(self._plan, self._done)
+        self._save_due(self._done, self._metrics_in(logs))  # what ends here is known only now
+        self._best_weights.keep(epoch, self._plan.best_epochs)
+        for event in events:
+            self._callback.tell(event)
+            if event.restores is not None:
+                self._best_weights.put_back(event.restores)
+        if self._plan.is_stopped and self._done >= (self._plan.total_steps or 0):
+            self._model.stop_training = True
+
+    def _metrics_in(self, logs: dict[str, Any] | None) -> dict[str, Any]:
+        ours = self._to_log()
+        return {name: value for name, value in (logs or {}).items() if name not in ours}
 
     def _save_due(self, done: int, metrics: dict[str, Any] | None) -> None:
-        """Save what is due after `done` steps of the plan."""
-        while self._due and _step(self._due[0]) < done:
-            snapshot = self._due.pop(0)
-            rate = self._feed.last_used()
-            assert self.folder is not None
-            assert rate is not None, "a step has run before"
-            if keras.backend.backend() == "jax":  # inside an epoch the weights are not there
-                self._model.jax_state_sync()
-            save = partial(
-                self.folder.save,
-                self._model,
-                index=snapshot.index,
-                step=_step(snapshot),
-                steps_per_epoch=self._steps,
-                rate=float(rate),
-                metrics=metrics,
-            )
-            result = self._workers.alone(save)
-            if isinstance(result, SavedSnapshot):
-                self._callback.saved.append(result)
-            else:
-                self._callback.missed.append(result)
-                warnings.warn(result.message, RuntimeWarning, stacklevel=2)
+        """Save the models that are due after `done` steps of the plan."""
+        if self._snapshots.are_due_after(done):
+            used = self._feed.last_used()
+            assert used is not None, "a step has run before"
+            rate = np.atleast_1d(self.rates.by_target(used))[self.rates.main]
+            self._snapshots.save(done, float(rate), metrics)
 
     # -- Failing -----------------------------------------------------------------------
 
@@ -251,14 +320,14 @@ class FollowedFit:
             f"let `train_step` call `self.optimizer.{apply_name()}` once for each batch",
         )
 
-    def _fail(self, code: str, message: str, repair: str | None) -> None:
+    def _let_go(self) -> None:
         self.end()
         if self._keeper is not None:
             self._keeper.release()
-        diagnostic = Diagnostic(code=code, message=message, help=repair)
+
+    def _fail(self, code: str, message: str, repair: str | None) -> None:
+        self._fail_with(Diagnostic(code=code, message=message, help=repair))
+
+    def _fail_with(self, diagnostic: Diagnostic) -> None:
+        self._let_go()
         raise LrsError([diagnostic], self._plan.program.source)
-
-
-def _step(snapshot: Snapshot) -> int:
-    assert snapshot.step is not None, "the plan knows its steps"
-    return snapshot.step

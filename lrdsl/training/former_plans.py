@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.source import SourceText
+from lrdsl.targets import main
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -32,7 +34,9 @@ class FormerPlan:
         name: where the text came from.
         epochs: how many epochs `fit` was to have.
         steps_per_epoch: how many steps an epoch had.
-        base: the optimizer's own rate when the run began.
+        base: the optimizer's own rate when the run began; None where its parts differ.
+        bases: the own rates of the parts of a `MultiOptimizer`.
+        targets: the rates that the optimizer, or its parts, were given.
         since: the epoch from which on it was followed.
     """
 
@@ -40,15 +44,26 @@ class FormerPlan:
     name: str
     epochs: int
     steps_per_epoch: int
-    base: float
+    base: float | None
+    bases: dict[str, float]
+    targets: list[str]
     since: int
 
     @classmethod
-    def of(cls, plan: Plan, *, epochs: int, base: float, since: int) -> FormerPlan:
+    def of(cls, plan: Plan, *, epochs: int, targets: Sequence[str], since: int) -> FormerPlan:
         """Return what is to be kept of a plan that is followed from now on."""
         assert plan.steps_per_epoch is not None
         source = plan.program.source
-        return cls(source.text, source.name, epochs, plan.steps_per_epoch, base, since)
+        return cls(
+            source.text,
+            source.name,
+            epochs,
+            plan.steps_per_epoch,
+            plan.base,
+            dict(plan.bases),
+            list(targets),
+            since,
+        )
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> FormerPlan:
@@ -67,7 +82,10 @@ class FormerPlan:
 
         program = make_program(SourceText(self.text, self.name))
         return program.plan(
-            epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, base=self.base
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            base=self.base,
+            bases=self.bases,
         )
 
 
@@ -117,7 +135,8 @@ def compare_plans(
     if was != now:
         reasons.append(f"its length was {_length(*was)} and is {_length(*now)}")
     if base is not None and base != former.base and program.needs_base:
-        reasons.append(f"`base` was {former.base:g} and is {base:g}")
+        was_base = "of each part" if former.base is None else f"{former.base:g}"
+        reasons.append(f"`base` was {was_base} and is {base:g}")
     return Change(tuple(reasons), former, plan)
 
 
@@ -125,10 +144,8 @@ def _rate_at(plan: Plan, epoch: int) -> str:
     """Return the rate that a plan has at the start of an epoch, or its last."""
     if plan.steps_per_epoch is None or plan.total_steps is None:
         return "that depends on `fit`"
-    if "lr" not in plan.targets:
-        return "that the optimizer has"
     step = min(epoch * plan.steps_per_epoch, plan.total_steps - 1)
-    return f"{float(plan.values(step)):.6g}"
+    return f"{float(plan.values(step, main(plan.targets))):.6g}"
 
 
 def _length(epochs: int, steps: int) -> str:

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.training.feeds.parts import build_optimizer
+
 _OPTIMIZER = "optimizer variable"
 _GLOBAL_SEED = "the global seed generator"
 
@@ -47,8 +49,7 @@ def build(model: Any) -> None:
         if iterator is not None:
             model._symbolic_build(iterator=iterator)
             iterator.reset()
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
 
 
 def find_difference(model: Any, described: Sequence[Sequence[Any]]) -> str | None:

@@ -5,68 +5,27 @@ One function a rule, each yielding a diagnostic for what it finds.
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
-from lrdsl.training.feeds import apply_name, rate_owner, rate_variable
-from lrdsl.training.feeds.targets import why_not
-from lrdsl.training.takeover import holds_a_schedule, in_the_optimizer
+from lrdsl.training.feeds import apply_name
+from lrdsl.training.feeds.parts import inner_optimizer, parts_of
+from lrdsl.training.optimizer_rules import (
+    every_part_has_a_rate,
+    optimizer_is_alone,
+    parts_are_there,
+    rate_is_a_number,
+    targets_can_be_set,
+    variables_have_parts,
+)
+from lrdsl.training.situation import FitCall, Situation, is_schedule
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
-    from lrdsl.program import Program
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """A `fit` that is about to begin.
-
-    Attributes:
-        program: the schedule that it is to follow.
-        model: what is trained.
-        callbacks: all callbacks of this `fit`, ours among them.
-        ours: the callback that asks.
-        parameters: what Keras tells callbacks of this `fit`.
-        fit: Keras's own `fit` of this model, None if that is not what is running.
-        base: what the user said that the program's `base` is, None where the optimizer says.
-        take_over: whether what else sets the rate gives way; None where nobody can ask for
-            that, so that no message names it.
-    """
-
-    program: Program
-    model: Any
-    callbacks: tuple[Any, ...]
-    ours: Any
-    parameters: dict[str, Any]
-    fit: FitCall | None
-    base: float | None = None
-    take_over: bool | None = None
-
-    @property
-    def optimizer(self) -> Any:
-        """The model's optimizer, None where it was not compiled."""
-        return getattr(self.model, "optimizer", None)
-
-    @property
-    def rivals_to_leave_out(self) -> tuple[Any, ...]:
-        """The callbacks that would set the rate too and give way to ours."""
-        if not self.take_over:
-            return ()
-        # One in front of ours has begun already.
-        behind = self.callbacks[[one is self.ours for one in self.callbacks].index(True) + 1 :]
-        return tuple(one for one in behind if _would_set_the_rate(one, self.ours))
-
-    def or_take_over(self, repair: str) -> str:
-        """Return the repair, and what else can be done where `lrdsl train` runs the program."""
-        if self.take_over is not False:
-            return repair
-        return f"{repair}; or run `lrdsl train --take-over`, which does it for this run"
 
 
 def refuse(situation: Situation) -> None:
@@ -79,73 +38,16 @@ def refuse(situation: Situation) -> None:
 
 def refuse_plan(plan: Plan, situation: Situation) -> None:
     """Raise LrsError if this `fit` cannot follow the plan that was made for it."""
-    found = [*_steps_are_known(plan), *_snapshots_are_supported(plan)]
+    found = [*_steps_are_known(plan), *_base_is_a_beginning(plan, situation)]
     if not found:
         together = int(situation.model.steps_per_execution)
         found = [
             *_epoch_is_as_long_as_said(plan, situation.fit, together),
+            *_data_last(plan, situation.fit, situation.parameters["epochs"]),
             *_snapshots_are_reachable(plan, together),
         ]
     if found:
         raise LrsError(found, plan.program.source)
-
-
-def find_callback_list(callback: Any) -> Any | None:
-    """Return the outermost CallbackList that is now calling `callback`, None if none is.
-
-    Keras tells a callback nothing of those beside it, so this looks up the call stack.
-    """
-    found = None
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_name == "on_train_begin":
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, keras.callbacks.CallbackList) and any(
-                one is callback for one in flat_callbacks(owner)
-            ):
-                found = owner
-        frame = frame.f_back  # type: ignore[assignment]
-    return found
-
-
-def flat_callbacks(callback_list: Any) -> tuple[Any, ...]:
-    """Return the callbacks of a CallbackList and of those within it."""
-    flat: list[Any] = []
-    for callback in callback_list.callbacks:
-        if isinstance(callback, keras.callbacks.CallbackList):
-            flat += flat_callbacks(callback)
-        else:
-            flat.append(callback)
-    return tuple(flat)
-
-
-@dataclass(frozen=True, slots=True)
-class FitCall:
-    """A running `Model.fit`.
-
-    Attributes:
-        steps_per_epoch: what the caller said, None where the data's own length counts.
-        initial_epoch: the epoch that it begins with, as far as is known when it begins.
-    """
-
-    steps_per_epoch: int | None
-    initial_epoch: int = 0
-
-
-def find_fit(model: Any) -> FitCall | None:
-    """Return the running `fit` of `model`, by Keras and no other; None if there is none."""
-    code = inspect.unwrap(keras.Model.fit).__code__
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is code and frame.f_locals.get("self") is model:
-            # Keras may lower what the caller said, so its own word counts.
-            return FitCall(
-                getattr(frame.f_locals.get("epoch_iterator"), "steps_per_epoch", None),
-                # What a `BackupAndRestore` of an earlier `fit` left there comes first.
-                getattr(model, "_initial_epoch", 0) or frame.f_locals.get("initial_epoch", 0),
-            )
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
 
 
 def _backend_is_supported(situation: Situation) -> Iterator[Diagnostic]:
@@ -163,49 +65,6 @@ def _backend_is_supported(situation: Situation) -> Iterator[Diagnostic]:
             message="Keras runs in NNX mode, and compiles train steps by `nnx.jit` there",
             help="so far lrdsl applies schedules without it: leave KERAS_NNX_ENABLED and "
             '`"nnx_enabled"` in keras.json unset',
-        )
-
-
-def _program_needs_no_metrics(situation: Situation) -> Iterator[Diagnostic]:
-    if situation.program.reactive is not None:
-        yield Diagnostic(
-            code="LRS601",
-            message="the schedule reacts to metrics",
-            primary=Label(situation.program.reactive, "depends on what training measures"),
-            help="so far lrdsl applies schedules of time only: give a time, such as "
-            "`until 30`, here",
-        )
-
-
-def _targets_can_be_set(situation: Situation) -> Iterator[Diagnostic]:
-    targets = dict(situation.program.checked.targets)
-    if "lr" not in targets:
-        name, node = next(iter(targets.items()))
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the schedule sets `{name}` and not `lr`",
-            primary=Label(node.span, f"is for `{name}`"),
-            help="add `lr = base`, which keeps the optimizer's own rate, or any other",
-        )
-    if situation.optimizer is None:
-        return
-    others = [name for name in targets if name != "lr"]
-    half = [v.path for v in situation.model.trainable_variables if "16" in str(v.dtype)]
-    if others and half and keras.backend.backend() == "jax":
-        # XLA leaves out the rounding that a constant has there.
-        yield Diagnostic(
-            code="LRS601",
-            message=f"on JAX `{others[0]}` is not exact for weights of half precision, such "
-            f"as `{half[0]}`",
-            primary=Label(targets[others[0]].span, f"is for `{others[0]}`"),
-            help='keep the weights in float32: `set_dtype_policy("mixed_bfloat16")`',
-        )
-    for name, message, repair in why_not(rate_owner(situation.optimizer), others):
-        yield Diagnostic(
-            code="LRS601",
-            message=message,
-            primary=Label(targets[name].span, f"is for `{name}`"),
-            help=repair,
         )
 
 
@@ -228,6 +87,20 @@ def _model_is_fit(situation: Situation) -> Iterator[Diagnostic]:
             code="LRS601",
             message="`fit` was given a `CallbackList`, and tells it no epochs and steps",
             help="pass the callbacks as a list: `fit(…, callbacks=[…])`",
+        )
+    elif situation.fit.initial_epoch < 0:
+        yield Diagnostic(
+            code="LRS602",
+            message=f"`fit` begins with epoch {situation.fit.initial_epoch}, and a plan with "
+            "epoch 0",
+            help="leave `initial_epoch` out, or give the number of epochs that are done",
+        )
+    together = getattr(situation.model, "steps_per_execution", 1)
+    if not isinstance(together, int | np.integer):
+        yield Diagnostic(
+            code="LRS601",
+            message=f"`steps_per_execution` is {together!r}, and Keras needs a number",
+            help="compile the model with one, such as `steps_per_execution=1`",
         )
 
 
@@ -297,10 +170,9 @@ def _name_of_strategy(strategy: Any) -> str:
 def _model_is_of_the_strategy(situation: Situation, strategy: Any) -> Iterator[Diagnostic]:
     import tensorflow as tf
 
-    rate = rate_variable(situation.optimizer)
     variables = [*situation.model.trainable_variables]
-    if isinstance(rate, keras.Variable):
-        variables.append(rate)
+    rates = [part.rate for part in parts_of(situation.optimizer)]
+    variables += [rate for rate in rates if isinstance(rate, keras.Variable)]
     strange = [
         one for one in variables if not strategy.extended.variable_created_in_scope(one.value)
     ]
@@ -317,14 +189,6 @@ def _model_is_of_the_strategy(situation: Situation, strategy: Any) -> Iterator[D
 def _keras_can_distribute(situation: Situation, strategy: Any) -> Iterator[Diagnostic]:
     """Name what Keras itself fails at, in words that do not name the cause."""
     name = _name_of_strategy(strategy)
-    others = [name for name in situation.program.targets if name != "lr"]
-    if others:
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the schedule sets `{others[0]}`, and the model is distributed by "
-            f"`{name}`",
-            help="so far lrdsl applies only `lr` there",
-        )
     if strategy.num_replicas_in_sync == 1:
         return
     if int(situation.model.steps_per_execution) > 1:
@@ -339,95 +203,12 @@ def _keras_can_distribute(situation: Situation, strategy: Any) -> Iterator[Diagn
             message=f"Keras cannot compile the train step by XLA under `{name}`",
             help='leave `jit_compile` at "auto", which switches it off there',
         )
-    if getattr(rate_owner(situation.optimizer), "gradient_accumulation_steps", None):
+    if getattr(inner_optimizer(situation.optimizer), "gradient_accumulation_steps", None):
         yield Diagnostic(
             code="LRS601",
             message=f"Keras cannot accumulate gradients under `{name}`",
             help="leave `gradient_accumulation_steps` out, and take larger batches",
         )
-
-
-def _optimizer_is_one(situation: Situation) -> Iterator[Diagnostic]:
-    for optimizer in (situation.optimizer, rate_owner(situation.optimizer)):
-        if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-            yield Diagnostic(
-                code="LRS601",
-                message="the optimizer is a `MultiOptimizer`, which has a rate for each part",
-                help="so far lrdsl applies one rate: compile the model with one optimizer",
-            )
-            return
-    others = [
-        name
-        for name, value in vars(situation.model).items()
-        if isinstance(value, keras.optimizers.Optimizer)
-        and value is not situation.optimizer
-        and value is not rate_owner(situation.optimizer)
-    ]
-    if others:
-        names = ", ".join(f"`{name}`" for name in sorted(others))
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the model holds another optimizer besides its own: {names}",
-            help="so far lrdsl applies one rate to one optimizer: train with the one "
-            "given to `compile`",
-        )
-
-
-def _rate_is_a_number(situation: Situation) -> Iterator[Diagnostic]:
-    optimizer = rate_owner(situation.optimizer)
-    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        return
-    rate = rate_variable(situation.optimizer)
-    number = f"make it with a number, `{type(optimizer).__name__}(learning_rate=0.01)`"
-    if situation.take_over and holds_a_schedule(situation.optimizer):
-        yield from _rate_taken_over_is_one(situation)
-    elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the optimizer's rate is a `{type(rate).__name__}` already",
-            help=situation.or_take_over(f"{number}: the schedule replaces it"),
-        )
-    elif not isinstance(rate, keras.Variable):
-        yield Diagnostic(
-            code="LRS601",
-            message="the optimizer's rate is a function"
-            if callable(rate)
-            else f"`{type(optimizer).__name__}` does not keep its rate as Keras does",
-            help=situation.or_take_over(f"{number}: the schedule replaces it")
-            if callable(rate)
-            else f"{number}: the schedule replaces it",
-        )
-    elif keras.backend.standardize_dtype(rate.dtype) != "float32":
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the optimizer's rate is a {rate.dtype}, and float32 is needed",
-            help='leave `keras.config.set_floatx("float32")` in force; half precision is '
-            'had by `keras.config.set_dtype_policy("mixed_float16")`',
-        )
-
-
-def _rate_taken_over_is_one(situation: Situation) -> Iterator[Diagnostic]:
-    found = in_the_optimizer(situation.optimizer)
-    assert found.rate is not None
-    if not 0 <= found.rate < float("inf"):
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the optimizer's {found.name} gives {found.rate} at step {found.step}, "
-            "which is no rate to take over",
-            help="make the optimizer with a number",
-        )
-    elif found.rate == 0 and situation.base is None and situation.program.needs_base:
-        yield Diagnostic(
-            code="LRS601",
-            message=f"the schedule begins at `base`, and the optimizer's {found.name}, which "
-            f"it takes over from, gives 0 at step {found.step}",
-            help="say where it begins: `--base 0.1`, or `from=0.1` (`max=0.1`) in the file",
-        )
-
-
-def _would_set_the_rate(callback: Any, ours: Any) -> bool:
-    rivals = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
-    return callback is not ours and isinstance(callback, (*rivals, type(ours)))
 
 
 def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
@@ -447,7 +228,7 @@ def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
                     f"take `{name}` out of `callbacks`: the schedule alone says the rate"
                 ),
             )
-        elif isinstance(callback, type(situation.ours)) and callback is not situation.ours:
+        elif is_schedule(callback) and callback is not situation.ours:
             yield Diagnostic(
                 code="LRS601",
                 message="two schedules would set the rate",
@@ -487,16 +268,6 @@ def _steps_are_known(plan: Plan) -> Iterator[Diagnostic]:
         )
 
 
-def _snapshots_are_supported(plan: Plan) -> Iterator[Diagnostic]:
-    options = plan.snapshot_options
-    if options is not None and (options.best is not None or options.monitor is not None):
-        yield Diagnostic(
-            code="LRS601",
-            message="`snapshot(best=…)` chooses models by a metric, which is not done yet",
-            help="write `snapshot(keep=3)` for the last three, or `snapshot` for all",
-        )
-
-
 def _epoch_is_as_long_as_said(
     plan: Plan, fit: FitCall | None, together: int
 ) -> Iterator[Diagnostic]:
@@ -511,6 +282,34 @@ def _epoch_is_as_long_as_said(
             f"{runs} steps in an epoch",
             help=f"call `fit(steps_per_epoch={runs})`, or compile with a `steps_per_execution` "
             f"that divides {steps}",
+        )
+
+
+def _data_last(plan: Plan, fit: FitCall | None, epochs: int) -> Iterator[Diagnostic]:
+    # Keras begins anew with data that end where an epoch does, and else cuts the epoch.
+    if fit is None or not fit.batches or not fit.steps_per_epoch:
+        return
+    steps, batches = fit.steps_per_epoch, fit.batches
+    needed = (epochs - fit.initial_epoch) * steps
+    if batches % steps and needed > batches:
+        cut = fit.initial_epoch + batches // steps
+        yield Diagnostic(
+            code="LRS602",
+            message=f"the data have {batches:,} batches, so that epoch {cut} ends after "
+            f"{batches % steps:,} steps, and {steps:,} are planned",
+            help=f"leave `steps_per_epoch={steps}` out, for epochs of all {batches:,} batches, "
+            "or let the data not run out (`.repeat()`)",
+        )
+
+
+def _base_is_a_beginning(plan: Plan, situation: Situation) -> Iterator[Diagnostic]:
+    if plan.program.needs_base and plan.base == 0 and situation.base is None:
+        yield Diagnostic(
+            code="LRS601",
+            message="the schedule begins at `base`, and the optimizer's own rate is 0",
+            help="say where it begins, `from=0.1` (`max=0.1`), or set the rate before `fit`: "
+            "`model.optimizer.learning_rate = 0.1`; a model saved at the end of a schedule "
+            "has the rate that it ended with",
         )
 
 
@@ -534,14 +333,16 @@ def _snapshots_are_reachable(plan: Plan, together: int) -> Iterator[Diagnostic]:
 _Rule = Callable[[Situation], Iterator[Diagnostic]]
 
 _GROUPS: tuple[tuple[_Rule, ...], ...] = (
-    (_backend_is_supported, _program_needs_no_metrics, _targets_can_be_set),
+    (_backend_is_supported, parts_are_there),
+    (every_part_has_a_rate, targets_can_be_set),
     (_model_is_fit,),
     (
         _train_function_is_keras_own,
         _model_has_weights_to_train,
         _distribution_is_supported,
-        _optimizer_is_one,
-        _rate_is_a_number,
+        optimizer_is_alone,
+        variables_have_parts,
+        rate_is_a_number,
         _rate_has_one_owner,
     ),
 )

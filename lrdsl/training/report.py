@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.scales import format_time
+from lrdsl.targets import RATE
 from lrdsl.training.files import replacing
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
+    from lrdsl.plan import Plan, Snapshot
+
+AppliedRates = Mapping[str, NDArray[np.float32]]
+"""Rates read back from a training, by target."""
+
+_LISTED = 8  # snapshots
 
 _AT_ONCE = 1 << 18
 """How many steps are held at a time; a training may have a thousand times as many."""
@@ -33,6 +40,7 @@ class Ended(Enum):
 class Difference:
     """One step at which another rate was applied than planned."""
 
+    target: str
     step: int
     epoch: int | None
     planned: np.float32
@@ -77,9 +85,11 @@ class Agreement:
             first = self.first
             epoch = "" if first.epoch is None else f" (epoch {first.epoch})"
             verb = "differs" if self.differing == 1 else "differ"
+            what = "" if first.target == RATE else f"`{first.target}` "
             return (
-                f"plan ≠ run: first at step {first.step:,}{epoch}: planned {first.planned!s}, "
-                f"applied {first.applied!s}; {self.differing:,} of {_steps(self.ran)} {verb}"
+                f"plan ≠ run: first at step {first.step:,}{epoch}: {what}planned "
+                f"{first.planned!s}, applied {first.applied!s}; "
+                f"{self.differing:,} of {_steps(self.ran)} {verb}"
             )
         if self.skipped:
             return f"plan ≠ run: no rate was recorded at {_steps(self.skipped)}"
@@ -97,34 +107,37 @@ class Agreement:
 
 
 def compare(
-    plan: Plan, applied: NDArray[np.float32], steps: NDArray[np.int64], ended: Ended
+    plan: Plan, applied: AppliedRates, steps: NDArray[np.int64], ended: Ended
 ) -> Agreement:
     """Compare the rates applied with float32 of the plan's, bit for bit.
 
     Args:
         plan: what was to be.
-        applied: the rate of each step that ran, read back from the training.
+        applied: each rate at each step that ran, read back from the training, by target.
         steps: which step of the plan each of them is.
         ended: how the `fit` ended.
     """
     differing = 0
     first: Difference | None = None
-    for at in _chunks(len(applied)):
-        planned = plan.values(steps[at]).astype(np.float32)
+    for at in _chunks(len(steps)):
+        planned = {name: plan.values(steps[at], name).astype(np.float32) for name in applied}
         # Written so that a nan, which equals nothing, differs.
-        wrong = np.flatnonzero(~(planned == applied[at]))
-        differing += len(wrong)
-        if first is None and len(wrong):
-            index = wrong[0]
+        wrong = {name: ~(planned[name] == applied[name][at]) for name in applied}
+        where = np.flatnonzero(np.any(list(wrong.values()), axis=0))
+        differing += len(where)
+        if first is None and len(where):
+            index = where[0]
+            target = next(name for name in wrong if wrong[name][index])
             step = int(steps[at][index])
             epoch = step // plan.steps_per_epoch if plan.steps_per_epoch else None
-            first = Difference(step, epoch, planned[index], applied[at][index])
+            rates = planned[target][index], applied[target][at][index]
+            first = Difference(target, step, epoch, *rates)
     start = int(steps[0]) if len(steps) else 0
     total = plan.total_steps
     assert total is not None, "a plan that has run knows its steps"
     return Agreement(
         planned=total - start,
-        ran=len(applied),
+        ran=len(steps),
         skipped=int(np.sum(np.diff(steps) - 1)),
         differing=differing,
         first=first,
@@ -136,39 +149,69 @@ def write_rates(
     path: Path,
     fit: int,
     plan: Plan,
-    applied: NDArray[np.float32],
+    applied: AppliedRates,
     steps: NDArray[np.int64],
     *,
-    earlier: Sequence[tuple[Plan, NDArray[np.float32], NDArray[np.int64]]] = (),
+    earlier: Sequence[tuple[Plan, AppliedRates, NDArray[np.int64]]] = (),
 ) -> None:
     """Write one line a step: `fit,step,epoch,planned,applied`.
 
     Each number is the shortest that reads back as itself: `planned` as float64, `applied`
-    as float32.  What ran by `earlier` plans, before another was adopted, comes first.
+    as float32.  Where there are other rates than `lr`, those of an optimizer's parts, each
+    has two columns, `planned slow.lr,applied slow.lr`.  What ran by `earlier` plans, before
+    another was adopted, comes first.
 
     Raises:
         OSError: the file could not be written; nothing of it is left.
     """
     with replacing(path) as beside, beside.open("w", newline="", encoding="ascii") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["fit", "step", "epoch", "planned", "applied"])
-        for one in (*earlier, (plan, applied, steps)):
-            for rows in _rows(*one):
+        followed = (*earlier, (plan, applied, steps))
+        targets = list(dict.fromkeys(name for _, rates, _ in followed for name in rates))
+        alone = targets in ([], [RATE])
+        names = [
+            word if alone else f"{word} {name}"
+            for name in targets or [RATE]
+            for word in ("planned", "applied")
+        ]
+        writer.writerow(["fit", "step", "epoch", *names])
+        for one in followed:
+            for rows in _rows(*one, targets):
                 writer.writerows([fit, *row] for row in rows)
 
 
+def never_due_sentence(plan: Plan, snapshots: Sequence[Snapshot]) -> str:
+    """Return which snapshots a training that stopped early has not come to, in one line."""
+    unit = plan.unit.removesuffix("s")
+    times = [format_time(one.time) for one in snapshots]
+    if len(times) > _LISTED:
+        times = [*times[: _LISTED - 2], "…", times[-1]]
+    when = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
+    unit = unit if len(times) == 1 else f"{unit}s"
+    were = "was" if len(snapshots) == 1 else "were"
+    return (
+        f"{len(snapshots):,} of {len(plan.snapshots):,} snapshots {were} never due: the "
+        f"training stopped before {unit} {when}"
+    )
+
+
 def _rows(
-    plan: Plan, applied: NDArray[np.float32], steps: NDArray[np.int64]
+    plan: Plan, applied: AppliedRates, steps: NDArray[np.int64], targets: Sequence[str]
 ) -> Iterator[Iterable[tuple[object, ...]]]:
-    for at in _chunks(len(applied)):
+    for at in _chunks(len(steps)):
         epochs = (
             (steps[at] // plan.steps_per_epoch).tolist()
             if plan.steps_per_epoch
             else [""] * len(steps[at])
         )
-        planned = plan.values(steps[at]).tolist()
-        shortest = [str(rate) for rate in applied[at]]
-        yield zip(steps[at].tolist(), epochs, planned, shortest, strict=True)
+        columns: list[Sequence[object]] = []
+        for name in targets:
+            if name in applied:
+                columns.append(plan.values(steps[at], name).tolist())
+                columns.append([str(rate) for rate in applied[name][at]])
+            else:  # of a plan before or after
+                columns += [[""] * len(epochs)] * 2
+        yield zip(steps[at].tolist(), epochs, *columns, strict=True)
 
 
 def _chunks(length: int) -> Iterator[slice]:

@@ -16,6 +16,7 @@ class TakenOver:
         rate: for one in the optimizer, the number that takes its place.
         step: the optimizer's step, at which it gives that rate.
         text: the same as a schedule of ours, None where that cannot be written.
+        part: for one in a part of a `MultiOptimizer`, the name of the part.
     """
 
     name: str
@@ -23,14 +24,16 @@ class TakenOver:
     rate: float | None = None
     step: int | None = None
     text: str | None = None
+    part: str | None = None
 
     def sentence(self) -> str:
         """Return what a person is told, to follow the name of a `fit`."""
         if self.place == "callbacks":
             return f"takes over from `{self.name}`, which is left out of its callbacks"
         what = "the function" if self.name == "function" else f"`{self.name}`"
+        where = "the optimizer" if self.part is None else f"the optimizer's part `{self.part}`"
         return (
-            f"takes over from {what} in the optimizer: replaced by a plain number, {self.rate} "
+            f"takes over from {what} in {where}: replaced by a plain number, {self.rate} "
             f"as it gives at step {self.step}; the optimizer keeps a number after `fit`"
         )
 
@@ -39,6 +42,7 @@ class TakenOver:
         return {
             "name": self.name,
             "place": self.place,
+            "part": self.part,
             "rate": self.rate,
             "step": self.step,
             "schedule": self.text,

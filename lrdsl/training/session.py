@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,13 +18,14 @@ from lrdsl.training.attach import Place
 from lrdsl.training.course import Course, Fit
 from lrdsl.training.dialogue import Dialogue, Status, Tone
 from lrdsl.training.early import check_horizon
-from lrdsl.training.report import Ended, compare, write_rates
+from lrdsl.training.report import Ended, compare, never_due_sentence, write_rates
 from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, FolderError, RunFolder
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
-    from lrdsl.training.resume import Followed, Resumed
+    from lrdsl.plan import Plan, Snapshot
+    from lrdsl.training.resumed import Resumed
     from lrdsl.training.rivals import TakenOver
+    from lrdsl.training.run_state import Followed
 
 FOLDER_VARIABLE = "LRDSL_RUN"
 """The environment variable that tells the program where its run folder is."""
@@ -39,11 +40,12 @@ class AddedCallback(Protocol):
     earlier: list[Followed]
     missed: list[Diagnostic]
     saved: list[Any]
+    never_due: Sequence[Snapshot]
     model: Any
 
     @property
-    def applied(self) -> NDArray[np.float32]:
-        """The rates read back from the training."""
+    def applied_rates(self) -> dict[str, NDArray[np.float32]]:
+        """The rates read back from the training, by target."""
 
     @property
     def applied_steps(self) -> NDArray[np.int64]:
@@ -183,7 +185,8 @@ class Session:
                 self._folder.claim(record, self._course.program.text)
             fit.folder.mkdir(exist_ok=True)
             picture = fit.folder / PICTURE
-            if _key(plan) in self._agreed:
+            reacts = plan.program.reactive is not None  # and is drawn anew at its end
+            if _key(plan) in self._agreed and not reacts:
                 # Drawing takes longer than a short `fit`, of which a search makes hundreds.
                 shutil.copyfile(self._agreed[_key(plan)], picture)
             else:
@@ -200,19 +203,24 @@ class Session:
         try:
             plan = callback.plan
             assert plan is not None, "what was agreed to was a plan"
-            applied, steps = callback.applied, callback.applied_steps
+            fit.plan = plan  # by now the one that the metrics have led to
+            applied, steps = callback.applied_rates, callback.applied_steps
             fit.agreement = compare(plan, applied, steps, ended)
             fit.earlier = [
-                compare(one.plan, one.applied, one.steps, Ended.STOPPED)
+                compare(one.plan, one.applied_rates, one.steps, Ended.STOPPED)
                 for one in callback.earlier
             ]
             # Some may be gone again: `snapshot(keep=3)` keeps the last three.
             fit.snapshots = sum(saved.path.exists() for saved in callback.saved)
             fit.missed = list(callback.missed)
+            if callback.never_due:
+                fit.never_due = never_due_sentence(plan, callback.never_due)
             try:
-                earlier = [(one.plan, one.applied, one.steps) for one in callback.earlier]
+                earlier = [(one.plan, one.applied_rates, one.steps) for one in callback.earlier]
                 path = fit.folder / RATES
                 write_rates(path, fit.number, plan, applied, steps, earlier=earlier)
+                if plan.log:
+                    self._draw(plan, fit.folder / PICTURE)
                 record = self._course.as_json(self._folder.path, None, None)
                 self._folder.write_record(record)
             except OSError as error:
@@ -249,7 +257,7 @@ def _is_raised_by_us(error: Exception) -> bool:
 
 def _key(plan: Plan) -> tuple[object, ...]:
     """Return what, for one program, tells a plan from others."""
-    base = plan.base if plan.program.needs_base else None
+    base = (plan.base, *plan.bases.items()) if plan.program.needs_base else None
     return plan.epochs, plan.steps_per_epoch, plan.total_steps, base
 
 
@@ -260,6 +268,9 @@ def _length(plan: Plan) -> str:
     epochs = _count(plan.epochs, "epoch")
     if plan.steps_per_epoch is None:
         return epochs
+    if plan.is_stopped:
+        each = _count(plan.steps_per_epoch, "step")
+        return f"{epochs} of {each}, of which the schedule stops after {total}"
     return f"{epochs} of {_count(plan.steps_per_epoch, 'step')}, {total} in all"
 
 

@@ -1,59 +1,41 @@
-"""Saving the models that a plan asks for, each whole or not at all, with a list of them."""
+"""Saving the models that a plan asks for, each whole or not at all, with a list of them.
+
+What lies in the folder is right at every instant.  A model is written beside its place,
+flushed and renamed; then the list is replaced; and only then is deleted what the list no
+longer has.  Where the state of the training is kept too, that waits for the next commit,
+so that a run which goes on after it finds all that it had then.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from lrdsl.diagnostics import Diagnostic
-from lrdsl.training.files import replacing, write_text
-
-MANIFEST = "snapshots.json"
-"""The list of the snapshots in a folder: what is not in it is not ours."""
-
-FORMAT = 1
-"""The version of the manifest."""
+from lrdsl.training.files import flush, flush_folder, folder_beside, remove
+from lrdsl.training.manifest import (
+    MANIFEST,
+    ManifestError,
+    SavedSnapshot,
+    is_left_over,
+    is_model,
+    model_name,
+    plain,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from lrdsl.training.retention import Retention
 
 DEFAULT_FOLDER = Path("snapshots")
 """Where snapshots go if nobody says; the next run takes `snapshots-2`."""
-
-_OURS = re.compile(
-    r"snapshot-\d{2,}-(?:epoch|step)-\d{3,}\.keras"
-    r"|\.snapshot-\d{2,}-(?:epoch|step)-\d{3,}-[0-9a-f]{8}\.keras"
-    r"|\.snapshots-[0-9a-f]{8}\.json"
-)
-"""The names of saved models, and of what a kill leaves beside them."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedSnapshot:
-    """A model that was saved.
-
-    Attributes:
-        index: its number in the plan, from 1.
-        path: the file.
-        epoch: how many epochs were done; a fraction inside an epoch.
-        step: the last step before it, counted from 0 over the whole training.
-        rate: the rate which that step used, as read back from the training.
-        metrics: the epoch's metrics; None inside an epoch, where there are none yet.
-        sha256: checksum of the file.
-    """
-
-    index: int
-    path: Path
-    epoch: int | float
-    step: int
-    rate: float
-    metrics: Mapping[str, float] | None
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +45,7 @@ class EarlierSnapshots:
     Attributes:
         path: the folder that it saved into.
         saved: the models that it had saved when its state was last committed, those
-            included that `keep` had deleted since.
+            included that were deleted since.
         undone_from: the step from which on what lies there belongs to no plan any more;
             None where the same plan goes on, and makes those models again.
     """
@@ -74,21 +56,36 @@ class EarlierSnapshots:
 
 
 class SnapshotFolder:
-    """The folder that one `fit` saves into."""
+    """The folder that one `fit` saves into.
+
+    Args:
+        asked: where; None for a new folder in the working directory.
+        retention: which of the models stay.
+        earlier: what the run has saved before, where it goes on.
+        is_committed: whether the state of the training is kept, so that `committed` is
+            called; what is outdated is then deleted there.
+    """
 
     def __init__(
         self,
         asked: Path | None,
         *,
-        keep: int | None,
+        retention: Retention,
         earlier: EarlierSnapshots | None = None,
+        is_committed: bool = False,
     ) -> None:
         if earlier is not None and asked not in (None, earlier.path):
             earlier = None  # the models from here on go elsewhere
         self.path = asked if earlier is None else earlier.path
-        self._keep = keep
+        self._retention = retention
         self._earlier = earlier
+        self._is_committed = is_committed
         self._listed: list[SavedSnapshot] = []
+        self._to_be_made_again: set[int] = set()  # steps
+        self._outdated: set[Path] = set()
+        self._is_flushed = True
+
+    # -- Before the first batch ---------------------------------------------------------
 
     def find_trouble(self, model: Any) -> Diagnostic | None:
         """Return why nothing could be saved here, as far as can be told without writing."""
@@ -111,10 +108,13 @@ class SnapshotFolder:
                 message=f"`{folder}` is a file, and snapshots need a folder",
                 help="choose a folder: `callback.snapshots = …`",
             )
-        names = [path.name for path in folder.iterdir()]
+        try:
+            names = [one.name for one in folder.iterdir() if not is_left_over(one.name)]
+        except OSError as error:
+            return self._cannot_write(error)
         if self._earlier is not None and MANIFEST in names:
             return self._take_up(self._earlier)
-        if names == [MANIFEST] and _is_of_no_snapshot(folder / MANIFEST):
+        if names == [MANIFEST] and _is_of_no_snapshot(folder):
             return None
         if names:
             what = "has snapshots already" if MANIFEST in names else "is not empty"
@@ -130,20 +130,14 @@ class SnapshotFolder:
         try:
             self._make()
             assert self.path is not None
-            # With `keep`, a new model stands beside the old one for a moment.
+            # A new model stands beside the old ones for a moment.
             needed = 2 * _size_of(model)
             free = shutil.disk_usage(self.path).free
             if free >= needed:
-                self._write_manifest()
-                if self._earlier is not None:
-                    self._sweep()
+                write_manifest(self.path, self._listed)
+                self._sweep()
         except OSError as error:
-            where = self.path or DEFAULT_FOLDER
-            return Diagnostic(
-                code="LRS603",
-                message=f"cannot write to the folder `{where}`: {error.strerror or error}",
-                help="choose another: `callback.snapshots = …`",
-            )
+            return self._cannot_write(error)
         if free < needed:
             return Diagnostic(
                 code="LRS603",
@@ -152,86 +146,32 @@ class SnapshotFolder:
             )
         return None
 
-    def save(
-        self,
-        model: Any,
-        *,
-        index: int,
-        step: int,
-        steps_per_epoch: int,
-        rate: float,
-        metrics: Mapping[str, Any] | None,
-    ) -> SavedSnapshot | Diagnostic:
-        """Save the model as it is now; return what was saved, or why it could not be."""
-        assert self.path is not None
-        whole, rest = divmod(step + 1, steps_per_epoch)
-        when = f"step-{step + 1:06}" if rest else f"epoch-{whole:03}"
-        path = self.path / f"snapshot-{index:02}-{when}.keras"
-        try:
-            with replacing(path) as beside:
-                model.save(beside)
-                checksum = sha256_of(beside)
-            saved = SavedSnapshot(
-                index=index,
-                path=path,
-                epoch=(step + 1) / steps_per_epoch if rest else whole,
-                step=step,
-                rate=rate,
-                metrics=_plain(metrics),
-                sha256=checksum,
-            )
-            self._list(saved)
-        except Exception as error:  # Keras, h5py and TensorFlow each raise their own
-            return Diagnostic(
-                code="LRS603",
-                message=f"snapshot {index} is missing: cannot write `{path}`: "
-                f"{_first_line(error)}",
-                help="the earlier snapshots are whole, and training goes on",
-            )
-        return saved
-
-    def _list(self, saved: SavedSnapshot) -> None:
-        """Put the new snapshot into the manifest, and only then delete what it outdates."""
-        before = self._listed
-        # After a kill one may be there already, and even later ones.
-        others = [one for one in before if one.step != saved.step]
-        kept = sorted([*others, saved], key=lambda one: one.step)
-        if self._keep is not None:
-            kept = kept[-self._keep :]
-        self._listed = kept
-        try:
-            self._write_manifest()
-        except BaseException:
-            self._listed = before
-            saved.path.unlink(missing_ok=True)
-            raise
-        stay = {one.path for one in kept}
-        for old in (*before, saved):
-            if old.path not in stay:
-                old.path.unlink(missing_ok=True)
-
     def _take_up(self, earlier: EarlierSnapshots) -> Diagnostic | None:
         """List what an earlier process has saved here; return why that cannot be."""
         assert self.path is not None
         try:
-            record = json.loads((self.path / MANIFEST).read_bytes())
-            listed = [_from_manifest(self.path, entry) for entry in record["snapshots"]]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            listed = read_manifest(self.path)
+        except (OSError, ManifestError):
             return Diagnostic(
                 code="LRS603",
                 message=f"`{self.path / MANIFEST}` cannot be read",
                 help="move it away, or choose another folder: `callback.snapshots = …`",
             )
-        committed = {one.sha256 for one in earlier.saved}
+        committed = {(one.step, one.sha256) for one in earlier.saved}
         last = max((one.step for one in earlier.saved), default=-1)
-        if any(one.step <= last and one.sha256 not in committed for one in listed):
+        since = [one for one in listed if (one.step, one.sha256) not in committed]
+        if any(one.step <= last for one in since):
             return Diagnostic(
                 code="LRS603",
                 message=f"the folder `{self.path}` has snapshots of another run",
                 help="choose another folder, `callback.snapshots = …`, or move them",
             )
-        undone = earlier.undone_from
-        self._listed = [one for one in listed if undone is None or one.step < undone]
+        # Since the commit others may have taken the place of some that it had.
+        had = [one for one in self._retention.choose(earlier.saved) if _is_whole(one)]
+        if earlier.undone_from is not None:
+            since = [one for one in since if one.step < earlier.undone_from]
+        self._to_be_made_again = {one.step for one in since}
+        self._listed = sorted([*had, *since], key=lambda one: one.step)
         return None
 
     def _sweep(self) -> None:
@@ -239,8 +179,10 @@ class SnapshotFolder:
         assert self.path is not None
         listed = {one.path.name for one in self._listed}
         for path in self.path.iterdir():
-            if path.name not in listed and _OURS.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+            # A model that no list has may be somebody's, unless we go on with the list.
+            is_undone = self._earlier is not None and is_model(path.name)
+            if is_left_over(path.name) or (is_undone and path.name not in listed):
+                remove(path)
 
     def _make(self) -> None:
         if self.path is not None:
@@ -255,51 +197,221 @@ class SnapshotFolder:
             self.path = path.resolve()  # a script may change its working directory
             return
 
-    def _write_manifest(self) -> None:
+    def _cannot_write(self, error: OSError) -> Diagnostic:
+        return Diagnostic(
+            code="LRS603",
+            message=f"cannot write to the folder `{self.path or DEFAULT_FOLDER}`: "
+            f"{error.strerror or error}",
+            help="choose another: `callback.snapshots = …`",
+        )
+
+    # -- While `fit` runs ---------------------------------------------------------------
+
+    def save(
+        self,
+        model: Any,
+        *,
+        index: int,
+        step: int,
+        steps_per_epoch: int,
+        rate: float,
+        metrics: Mapping[str, Any] | None,
+    ) -> SavedSnapshot | Diagnostic | None:
+        """Save the model as it is now.
+
+        Args:
+            model: what to save.
+            index: the snapshot's number in the plan.
+            step: the last step that the model was trained by, of the plan.
+            steps_per_epoch: the plan's.
+            rate: what that step used.
+            metrics: those of the epoch, which has ended; None inside an epoch.
+
+        Returns:
+            What was saved; why it could not be; or None where it is not among the best.
+        """
+        from lrdsl.training.model_state import is_finite
+
         assert self.path is not None
-        entries = []
-        for saved in self._listed:
-            entry = asdict(saved)
-            del entry["path"]
-            entries.append({"file": saved.path.name, **entry})
-        text = json.dumps({"format": FORMAT, "snapshots": entries}, indent=2)
-        write_text(self.path / MANIFEST, text + "\n")
+        rest = (step + 1) % steps_per_epoch
+        saved = SavedSnapshot(
+            index=index,
+            path=self.path / model_name(index, step, steps_per_epoch),
+            epoch=(step + 1) / steps_per_epoch if rest else (step + 1) // steps_per_epoch,
+            step=step,
+            rate=rate,
+            metrics=None if metrics is None else plain(metrics),
+            sha256="",
+            metrics_epoch=None if metrics is None else -(-(step + 1) // steps_per_epoch),
+        )
+        if not is_finite(model):
+            return _missing(saved, "the weights are not finite")
+        wrong = self._why_never_best(saved)
+        if wrong is not None:
+            return _missing(saved, wrong)
+        kept = self._choose(saved)
+        if saved not in kept:
+            if step in self._to_be_made_again:  # and was better the time before
+                with suppress(OSError):
+                    write_manifest(self.path, kept)
+                    self._take_over(kept, saved)
+            return None
+        try:
+            with folder_beside(saved.path) as beside:
+                model.save(beside)
+                flush(beside)
+                saved = replace(saved, sha256=sha256_of(beside))
+                self._put(saved, beside)
+        except Exception as error:  # Keras, h5py and TensorFlow each raise their own
+            return _missing(saved, f"cannot write `{saved.path}`: {_first_line(error)}")
+        return saved
+
+    def give_metrics(
+        self, metrics: Mapping[str, Any], epoch: int
+    ) -> tuple[list[SavedSnapshot], list[Diagnostic]]:
+        """Give an epoch's metrics to the models that were saved inside it.
+
+        Args:
+            metrics: what was measured at its end.
+            epoch: how many epochs are done then.
+
+        Returns:
+            These models with their metrics, and what is wrong with some.
+        """
+        assert self.path is not None
+        waiting = [
+            one
+            for one in self._listed
+            if one.metrics is None and one.step not in self._to_be_made_again
+        ]
+        if not waiting:
+            return [], []
+        numbers = plain(metrics)
+        given = {
+            one.step: replace(one, metrics=numbers, metrics_epoch=epoch) for one in waiting
+        }
+        wrong = [
+            _missing(one, why)
+            for one in given.values()
+            if (why := self._why_never_best(one)) is not None
+        ]
+        before = self._listed
+        self._listed = [given.get(one.step, one) for one in before]
+        try:
+            kept = self._choose()
+            write_manifest(self.path, kept)
+            self._is_flushed = True
+            self._take_over(kept)
+        except OSError as error:
+            warnings.warn(
+                f"the metrics of snapshot {waiting[0].index} are not in "
+                f"`{self.path / MANIFEST}` yet: {_first_line(error)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return list(given.values()), wrong
+
+    def committed(self) -> None:
+        """Delete what is outdated: the state of the training needs it no longer."""
+        if self._is_flushed:  # else the list before, which has it, may come back
+            for path in self._outdated:
+                remove(path)
+            self._outdated = {path for path in self._outdated if path.exists()}
+
+    # -- The list -----------------------------------------------------------------------
+
+    def _choose(self, new: SavedSnapshot | None = None) -> list[SavedSnapshot]:
+        """Return what is to be listed, with a new model that may take another's place."""
+        # What is to be made again takes no part: it may turn out otherwise.
+        again = [one for one in self._listed if one.step in self._to_be_made_again]
+        others = [one for one in self._listed if one.step not in self._to_be_made_again]
+        if new is not None:
+            again = [one for one in again if one.step != new.step]
+            others = [*(one for one in others if one.step != new.step), new]
+        return sorted([*self._retention.choose(others), *again], key=lambda one: one.step)
+
+    def _why_never_best(self, saved: SavedSnapshot) -> str | None:
+        rule = self._retention
+        if rule.best is None or saved.metrics is None or rule.is_rated(saved):
+            return None
+        assert rule.monitor is not None
+        value = saved.metric(rule.monitor)
+        if value is None:
+            return f"its epoch has no `{rule.monitor}`"
+        return f"`{rule.monitor}` is {value}"
+
+    def _put(self, saved: SavedSnapshot, beside: Path) -> None:
+        """Rename the new model to its place and list it."""
+        assert self.path is not None
+        kept = self._choose(saved)
+        others = [one for one in self._listed if one.step != saved.step]
+        if len(others) < len(self._listed):
+            # It is made again: the list must not name the new file with the old checksum.
+            write_manifest(self.path, others)
+        beside.replace(saved.path)
+        try:
+            flush_folder(self.path)
+            write_manifest(self.path, kept)
+        except BaseException as error:
+            if not self._may_be_listed(saved):
+                self._listed = others
+                remove(saved.path)
+                raise
+            # Only flushing the folder has failed: the new list is there.
+            self._is_flushed = False
+            self._take_over(kept, saved)
+            if not isinstance(error, OSError):
+                raise
+            warnings.warn(
+                f"snapshot {saved.index} is saved, and may be lost if the machine fails now: "
+                f"cannot flush `{self.path}`: {_first_line(error)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        else:
+            self._is_flushed = True
+            self._take_over(kept, saved)
+
+    def _take_over(self, kept: list[SavedSnapshot], new: SavedSnapshot | None = None) -> None:
+        """Go on with a list that has been written, and a model that is new in it."""
+        if new is not None:
+            self._to_be_made_again.discard(new.step)
+        stay = {one.path for one in kept}
+        self._outdated = (self._outdated | {one.path for one in self._listed}) - stay
+        self._listed = kept
+        if not self._is_committed:
+            self.committed()
+
+    def _may_be_listed(self, saved: SavedSnapshot) -> bool:
+        assert self.path is not None
+        new = saved.step, saved.sha256
+        try:
+            listed = read_manifest(self.path)
+            return any((one.step, one.sha256) == new for one in listed)
+        except (OSError, ManifestError):
+            return True  # nobody knows, so it is left alone
 
 
-def _from_manifest(folder: Path, entry: Mapping[str, Any]) -> SavedSnapshot:
-    name = entry["file"]
-    if not _OURS.fullmatch(name):
-        raise ValueError(name)
-    fields = {key: value for key, value in entry.items() if key != "file"}
-    return SavedSnapshot(path=folder / name, **fields)
-
-
-def _is_of_no_snapshot(manifest: Path) -> bool:
-    """Return whether it is from a training that broke off before its first snapshot."""
+def _is_whole(saved: SavedSnapshot) -> bool:
     try:
-        return bool(json.loads(manifest.read_bytes()) == {"format": FORMAT, "snapshots": []})
-    except (OSError, ValueError, RecursionError):
+        return not saved.path.is_symlink() and sha256_of(saved.path) == saved.sha256
+    except OSError:
         return False
 
 
-def sha256_of(path: Path) -> str:
-    """Return a file's sha256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_of_no_snapshot(folder: Path) -> bool:
+    """Return whether a list is from a training that broke off before its first snapshot."""
+    with suppress(OSError, ManifestError):
+        return not read_manifest(folder)
+    return False
 
 
-def _plain(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return metrics as JSON can hold them: what is not finite becomes "nan" or "inf"."""
-    if metrics is None:
-        return None
-    plain: dict[str, Any] = {}
-    for name, value in metrics.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            continue
-        plain[name] = number if math.isfinite(number) else str(number)
-    return plain
+def _missing(saved: SavedSnapshot, why: str) -> Diagnostic:
+    return Diagnostic(
+        code="LRS603",
+        message=f"snapshot {saved.index} is missing: {why}",
+        help="the earlier snapshots are whole, and training goes on",
+    )
 
 
 def _size_of(model: Any) -> int:

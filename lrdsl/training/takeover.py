@@ -10,31 +10,31 @@ import keras
 import numpy as np
 
 from lrdsl.conversion import from_keras
-from lrdsl.training.feeds import rate_owner, rate_variable
+from lrdsl.training.feeds.parts import Part
 from lrdsl.training.rivals import TakenOver
 
 
-def holds_a_schedule(optimizer: Any) -> bool:
-    """Return whether the optimizer's rate is a schedule or a function, and no number."""
-    rate = rate_variable(optimizer)
-    return not isinstance(rate, keras.Variable) and callable(rate)
+def holds_a_schedule(part: Part) -> bool:
+    """Return whether an optimizer's rate is a schedule or a function, and no number."""
+    return not isinstance(part.rate, keras.Variable) and callable(part.rate)
 
 
-def rate_now(optimizer: Any) -> float:
-    """Return the optimizer's rate at its present step, as the shortest decimal."""
-    rate = keras.ops.convert_to_numpy(rate_owner(optimizer).learning_rate)
+def rate_now(part: Part) -> float:
+    """Return an optimizer's rate at its present step, as the shortest decimal."""
+    rate = keras.ops.convert_to_numpy(part.optimizer.learning_rate)
     return float(str(np.float32(rate)))
 
 
-def in_the_optimizer(optimizer: Any) -> TakenOver:
-    """Describe the schedule or function that is the optimizer's rate."""
-    rate = rate_variable(optimizer)
+def in_the_optimizer(part: Part) -> TakenOver:
+    """Describe the schedule or function that is an optimizer's rate."""
+    rate = part.rate
     is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     return TakenOver(
         name=type(rate).__name__ if is_schedule else "function",
         place="optimizer",
-        rate=rate_now(optimizer),
-        step=int(keras.ops.convert_to_numpy(rate_owner(optimizer)._iterations)),
+        part=part.name,
+        rate=rate_now(part),
+        step=int(keras.ops.convert_to_numpy(part.optimizer._iterations)),
         text=_as_text(rate),
     )
 
@@ -49,13 +49,13 @@ def in_the_callbacks(rival: Any) -> TakenOver:
     )
 
 
-def put_number(model: Any, rate: float) -> None:
-    """Have the model's optimizer hold a plain number, as if it was made with one.
+def put_number(model: Any, part: Part, rate: float) -> None:
+    """Have the model's optimizer, or a part of it, hold a number, as if it was made with one.
 
     It stays the same object, with its step and its slots.  What the model has traced has
     the old rate in it, and is traced anew.
     """
-    owner = rate_owner(model.optimizer)
+    owner = part.optimizer
     with keras.name_scope(owner.name, caller=owner):
         number = keras.Variable(
             rate,

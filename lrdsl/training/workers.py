@@ -7,7 +7,7 @@ the same script and has its own callback.  One of them, the chief, writes files 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,6 +96,23 @@ class Workers:
                     "for the state must be on a disk that all of them see",
                     source,
                 )
+
+    def of_chief(self, values: Mapping[str, float | None]) -> dict[str, float]:
+        """Return the values that the chief has, without those that are None there.
+
+        Each process validates on data of its own, and all must decide alike.
+        """
+        if self.count == 1:
+            return {name: value for name, value in values.items() if value is not None}
+        import tensorflow as tf
+
+        row = [value for one in values.values() for value in (one is not None, one or 0.0)]
+        said = tf.constant([[float(self.number), *map(float, row)]], tf.float64)
+        given = self._strategy.experimental_distribute_values_from_function(lambda _: said)
+        told = self._strategy.gather(given, axis=0).numpy().tolist()
+        chief = min(told)[1:]
+        pairs = zip(values, chief[::2], chief[1::2], strict=True)
+        return {name: value for name, is_there, value in pairs if is_there}
 
     def alone(self, function: Callable[[], T]) -> T:
         """Call what only one of the processes does, and return what it returns.

@@ -59,7 +59,7 @@ def number(variable: Any) -> Any:
 def assert_untouched(model: Any) -> None:
     """Check that nothing of ours is left in a model and its optimizer."""
     inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    for holder in (model, model.optimizer, inner):
+    for holder in (model, model.optimizer, inner, *getattr(inner, "optimizers", ())):
         assert not SHADOWS & set(vars(holder))
 
 

@@ -268,7 +268,7 @@ def test_weights_are_those_of_assigning_the_rate_before_each_step(
         np.testing.assert_array_equal(one, other, err_msg=path)
 
 
-# -- What is recorded is what happened ---------------------------------------------------------
+# -- What is recorded is what happened, and held against the plan ------------------------------
 
 
 def test_rate_assigned_from_outside_changes_nothing() -> None:
@@ -278,26 +278,29 @@ def test_rate_assigned_from_outside_changes_nothing() -> None:
     assert_followed(model, callback)
 
 
-def test_record_shows_a_rate_that_the_optimizer_changed_after_ours() -> None:
+def test_rate_that_the_optimizer_changed_after_ours_is_an_error() -> None:
     class Meddling(keras.optimizers.SGD):  # type: ignore[misc]
         def apply(self, grads: Any, trainable_variables: Any = None) -> None:
             self.learning_rate.assign(0.5)
             super().apply(grads, trainable_variables)
 
-    model = make_model(STEPS, Meddling(1.0))
-    callback = lrdsl.compile(FALLING)
-    fit(model, callback, STEPS)
-    np.testing.assert_array_equal(weights_of(model), np.full(STEPS, -0.5))
-    np.testing.assert_array_equal(callback.applied, np.full(STEPS, 0.5))
+    assert_found_out(Meddling)
 
 
-def test_record_shows_a_rate_that_was_given_to_the_update_alone() -> None:
+def test_rate_that_was_given_to_the_update_alone_is_an_error() -> None:
     class Meddling(keras.optimizers.SGD):  # type: ignore[misc]
         def _backend_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
             super()._backend_update_step(grads, variables, keras.ops.multiply(learning_rate, 2))
 
-    model = make_model(STEPS, Meddling(1.0))
+    assert_found_out(Meddling)
+
+
+def assert_found_out(meddling: Any) -> None:
+    """Check that a fit ends where an optimizer uses 0.5 and 0.25 is planned."""
     callback = lrdsl.compile("const(0.25)")
-    fit(model, callback, STEPS)
-    np.testing.assert_array_equal(weights_of(model), np.full(STEPS, -0.5))
-    np.testing.assert_array_equal(callback.applied, np.full(STEPS, 0.5))
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(make_model(STEPS, meddling(1.0)), callback, STEPS, epochs=2)
+    (found,) = caught.value.diagnostics
+    assert found.message == "step 0 used the rate 0.5, and 0.25 is planned"
+    assert "in the optimizer's class `Meddling`" in (found.help or "")
+    np.testing.assert_array_equal(callback.applied, np.full(1, 0.5))  # it ended there

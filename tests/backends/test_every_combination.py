@@ -29,7 +29,7 @@ from .settings import BACKEND, TOGETHER, assert_untouched, number, planned
 EPOCHS = 2
 DATA = ["arrays", "partial", "dataset", "unknown", "steps given", "generator", "PyDataset"]
 FITS = ["first", "fit before", "second", "initial_epoch", "recompiled"]
-UPDATES = ["plain", "accumulated", "scaled"]
+UPDATES = ["plain", "accumulated", "scaled", "parts"]
 RUNS = ["graph", "jit", "eager"]
 
 if BACKEND == "torch":
@@ -98,6 +98,10 @@ MAKE: dict[str, Callable[[int], dict[str, Any]]] = {
 def make_optimizer(updates: str) -> Any:
     if updates == "accumulated":
         return keras.optimizers.SGD(1.0, gradient_accumulation_steps=4)
+    if updates == "parts":
+        fast, slow = (keras.optimizers.SGD(1.0, name=name) for name in ("fast", "slow"))
+        parts = keras.optimizers.OptimizerMap(fast, {"slow/.*": slow})
+        return keras.optimizers.MultiOptimizer(parts)
     plain = keras.optimizers.SGD(1.0)
     if updates == "scaled":
         return keras.optimizers.LossScaleOptimizer(plain, 4.0, dynamic_growth_steps=7)
@@ -122,8 +126,11 @@ def assert_exact(together: int, run: str, updates: str, data: str, order: str) -
     }
     first = EPOCHS - 1 if order == "initial_epoch" else 0
     line = f"train {EPOCHS} epochs of {steps} steps\n" if data == "unknown" else ""
-    callback = lrdsl.compile(line + "warmup(1) then cosine(max=0.3)")
-    model = make_model(steps, make_optimizer(updates), **options)
+    several = updates == "parts"
+    text = line + "lr = warmup(1) then cosine(max=0.3)"
+    callback = lrdsl.compile(text + "\nslow.lr = linear(from=0.7, to=0.1)" * several)
+    layers = ["slow", "fast"] if several else [None]
+    model = make_model(steps, make_optimizer(updates), layers=layers, **options)
 
     def train(callbacks: list[Any], **more: Any) -> None:
         options = {"epochs": EPOCHS, "shuffle": False, "verbose": 0, **MAKE[data](steps)}
@@ -135,14 +142,19 @@ def assert_exact(together: int, run: str, updates: str, data: str, order: str) -
         train([lrdsl.compile(line + "linear(from=1, to=0.5)")])
     if order == "recompiled":
         model.compile(make_optimizer(updates), loss=SumOfPredictions(), **options)
-    model.set_weights([np.zeros((steps, 1))])
+    model.set_weights([np.zeros((steps, 1))] * len(layers))
     train([callback], initial_epoch=first)
 
-    rates = planned(callback)[first * steps :]
-    moves = np.repeat(rates[3::4], 4) / 4 if updates == "accumulated" else rates
-    np.testing.assert_array_equal(weights_of(model), summed_rates(moves, EPOCHS - first))
-    np.testing.assert_array_equal(callback.applied, rates)
-    assert number(model.optimizer.learning_rate) == rates[-1]
+    targets = ["slow.lr", "lr"] if several else ["lr"]
+    owners = model.optimizer.optimizers if several else [model.optimizer]
+    assert list(callback.applied_rates) == sorted(targets)
+    for layer, (target, owner) in enumerate(zip(targets, owners, strict=True)):
+        rates = callback.plan.values(target=target).astype(np.float32)[first * steps :]
+        moves = np.repeat(rates[3::4], 4) / 4 if updates == "accumulated" else rates
+        weights = weights_of(model, layer)
+        np.testing.assert_array_equal(weights, summed_rates(moves, EPOCHS - first))
+        np.testing.assert_array_equal(callback.applied_rates[target], rates)
+        assert number(owner.learning_rate) == rates[-1]
     assert_untouched(model)
 
 

@@ -39,16 +39,17 @@ for path in sys.argv[1:]:
             model.compile(keras.optimizers.SGD(1.0), loss="mse")
             model.optimizer.build(model.trainable_variables)
             model.load_weights(path)
-    optimizer = model.optimizer
-    found[path] = [float(optimizer.learning_rate), int(optimizer.iterations)]
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    parts = getattr(optimizer, "optimizers", [optimizer])
+    found[path] = [[float(part.learning_rate), int(part.iterations)] for part in parts]
     rows = np.zeros((3, {STEPS}), np.float32)
     model.fit(rows, rows[:, 0], verbose=0)  # it trains on
 print(json.dumps(found))
 """
 
 
-def read(paths: list[Path]) -> dict[str, list[float]]:
-    """Return rate and iterations of saved models, by the names of the files."""
+def read(paths: list[Path]) -> dict[str, list[list[float]]]:
+    """Return rate and iterations of saved optimizers' parts, by the names of the files."""
     done = subprocess.run(
         [sys.executable, "-c", READ, *map(str, paths)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -99,7 +100,33 @@ def test_models_saved_during_fit_are_plain_and_load_without_us(tmp_path: Path) -
         steps |= {f"after.{kind}": EPOCHS * STEPS}
         steps |= {f"epoch-{epoch + 1}.{kind}": (epoch + 1) * STEPS for epoch in range(EPOCHS)}
         steps |= {f"amid-{epoch}.{kind}": epoch * STEPS + 3 for epoch in range(EPOCHS)}
-    assert found == {name: [rates[step - 1], step] for name, step in steps.items()}
+    assert found == {name: [[rates[step - 1], step]] for name, step in steps.items()}
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_models_with_parts_are_saved_with_the_rate_of_each(
+    scaled: bool, tmp_path: Path
+) -> None:
+    slow, fast = (keras.optimizers.SGD(1.0, name=name) for name in ("slow", "fast"))
+    optimizer = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(fast, {"slow/.*": slow})
+    )
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, 4.0)
+    model = make_model(STEPS, optimizer, layers=["slow", "fast"])
+    model.compile(optimizer, loss="mse", jit_compile=model.jit_compile)
+    callback = lrdsl.compile("lr = linear(from=0.1, to=1e-3)\nslow.lr = lr / 3")
+    fit(model, callback, STEPS, epochs=EPOCHS, callbacks=[SaveAmid(tmp_path)])
+    model.save(tmp_path / "after.keras")
+
+    found = read([*tmp_path.glob("*.keras")])
+    rates = callback.applied_rates
+    steps = {f"amid-{epoch}.keras": epoch * STEPS + 3 for epoch in range(EPOCHS)}
+    steps["after.keras"] = EPOCHS * STEPS
+    assert found == {
+        name: [[rates[target][step - 1], step] for target in ("slow.lr", "lr")]
+        for name, step in steps.items()
+    }
 
 
 @pytest.mark.parametrize("together", TOGETHER[:2])

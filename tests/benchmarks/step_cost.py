@@ -3,9 +3,10 @@
     python tests/benchmarks/step_cost.py [ROUNDS]
 
 One line a setting: the fastest epoch over interleaved rounds with a constant rate, then,
-as multiples of it, that with a constant again (how much is noise), with a schedule, and with
-a callback that assigns each rate.  The first epoch of a `fit`, in which the train step may be
-traced, is told apart: a schedule has it traced once a `fit`.
+as multiples of it, that with a constant again (how much is noise), with a schedule of three
+segments and one of 300, and with a callback that assigns each rate.  Then a loop of short
+fits of one model: how often its train step was traced in all of them, and what the fastest
+`fit` after the first took.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import lrdsl
 
 STEPS = 1000
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+FITS = 20
 SCHEDULE = "warmup(5%) then cosine(max=0.01) until 50% then exp(0.1)"
+MANY = " then ".join(["linear(from=0.01, to=0.005) for 10 steps"] * 300)
 
 
 class Assign(keras.callbacks.Callback):  # type: ignore[misc]
@@ -38,9 +41,19 @@ class Assign(keras.callbacks.Callback):  # type: ignore[misc]
 def make(width: int, depth: int, **options: Any) -> Any:
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dense(width, "relu") for _ in range(depth)]
-    model = keras.Sequential([keras.Input((32,)), *layers, keras.layers.Dense(1)])
+    model = CountsTraces([keras.Input((32,)), *layers, keras.layers.Dense(1)])
     model.compile(keras.optimizers.AdamW(0.01), loss="mse", **options)
     return model
+
+
+class CountsTraces(keras.Sequential):  # type: ignore[misc]
+    """A model that counts how often its train step is traced."""
+
+    traced = 0
+
+    def train_step(self, data: Any) -> Any:
+        self.traced += 1
+        return super().train_step(data)
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -70,6 +83,18 @@ def epoch_seconds(model: Any, data: Any, callbacks: list[Any]) -> list[float]:
     return clock.epochs
 
 
+def loop_of_fits(data: Any, schedule: str | None) -> str:
+    """Fit one model again and again, and say how long that took and what was traced."""
+    model = make(16, 1, jit_compile=False)
+    seconds = []
+    for _ in range(FITS):
+        callbacks = [] if schedule is None else [lrdsl.compile(schedule)]
+        begun = time.perf_counter()
+        model.fit(*data, batch_size=16, shuffle=False, verbose=0, callbacks=callbacks)
+        seconds.append(time.perf_counter() - begun)
+    return f"{model.traced} traced, {min(seconds[1:]) * 1e3:.0f} ms a fit"
+
+
 def main() -> None:
     """Measure and print."""
     rng = np.random.default_rng(1)
@@ -84,27 +109,29 @@ def main() -> None:
                 "constant": [],
                 "constant again": [],
                 "schedule": [lrdsl.compile(SCHEDULE)],
+                "300 segments": [lrdsl.compile(MANY)],
                 "assigned": [Assign()],
             }
             models = {name: make(width, depth, **options) for name in cases}
-            first: dict[str, list[float]] = {name: [] for name in cases}
             later: dict[str, list[float]] = {name: [] for name in cases}
             for turn in range(ROUNDS + 1):
                 for name, callbacks in cases.items():
-                    begin, *rest = epoch_seconds(models[name], data, callbacks)
+                    _, *rest = epoch_seconds(models[name], data, callbacks)
                     if turn:  # in the first turn all are traced
-                        first[name].append(begin)
                         later[name] += rest
             constant = min(later["constant"])
             told = ", ".join(
                 f"{name} {min(later[name]) / constant:.2f}x" for name in list(cases)[1:]
             )
-            trace = min(first["schedule"]) - min(later["schedule"])
             print(
-                f"{depth} x {width} {options}: {constant / STEPS * 1e6:.0f} us a step; {told}; "
-                f"{trace:.2f} s a fit",
+                f"{depth} x {width} {options}: {constant / STEPS * 1e6:.0f} us a step; {told}",
                 flush=True,
             )
+    few = tuple(part[: 16 * 20] for part in data)  # 20 steps
+    print(
+        f"{FITS} fits of 20 steps: constant {loop_of_fits(few, None)}; "
+        f"schedule {loop_of_fits(few, 'linear(from=0.01, to=0)')}"
+    )
 
 
 if __name__ == "__main__":

@@ -120,11 +120,11 @@ def test_a_page_says_what_its_words_mean() -> None:
     assert "given by name" not in shown("const")
 
 
-def test_a_curve_that_reacts_to_metrics_is_explained_and_not_drawn() -> None:
+def test_a_curve_that_reacts_to_metrics_is_drawn_as_the_range_of_what_may_happen() -> None:
     out = shown("plateau")
     assert out.startswith("plateau: falls by a factor whenever a metric stalls\n")
-    assert "No curve is drawn: it depends on what training measures" in out
-    assert "┤" not in out
+    assert "⠤ if it never does   ∙ if val_loss stalls from the start   ░ between" in out
+    assert "o if val_loss stalls from the start" in shown("plateau", charset="ascii")
 
 
 @pytest.mark.parametrize(

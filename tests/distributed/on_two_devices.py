@@ -72,6 +72,24 @@ def exact_without_a_known_length() -> bool:
     return is_exact(model, callback)
 
 
+def exact_for_each_part() -> bool:
+    def two() -> Any:
+        slow, fast = (keras.optimizers.SGD(1.0, name=name) for name in ("slow", "fast"))
+        parts = keras.optimizers.OptimizerMap(fast, {".*slow/.*": slow})
+        return keras.optimizers.MultiOptimizer(parts)
+
+    model = make_model(strategy, 8, two, layers=("slow", "fast"))
+    callback = lrdsl.compile(f"lr = {CURVE} slow.lr = lr / 3")
+    train(model, 8, callback)
+    rates = [callback.plan.values(target=name).astype("f4") for name in ("slow.lr", "lr")]
+    weights = [copies_of_weights(model, layer) for layer in range(2)]
+    return all(
+        np.array_equal(copy, -rate)
+        for rate, copies in zip(rates, weights, strict=True)
+        for copy in copies
+    )
+
+
 def snapshots(folder: Path) -> dict[str, Any]:
     model = make_model(strategy, 4)
     callback = lrdsl.compile("cosine(max=0.1, cycles=2) snapshot")
@@ -99,15 +117,16 @@ def resumed(folder: Path) -> bool:
         if epoch == 2:
             raise _Killed
 
+    curve = f"lr = {CURVE} beta_2 = linear(from=0.9, to=0.99)"
     whole = make_model(strategy, 6, optimizer)
-    train(whole, 6, lrdsl.compile(CURVE), epochs=5)
+    train(whole, 6, lrdsl.compile(curve), epochs=5)
     first = make_model(strategy, 6, optimizer)
     stop = keras.callbacks.LambdaCallback(on_epoch_begin=breaks_off)
-    callback = lrdsl.compile(CURVE, state=folder / "state")
+    callback = lrdsl.compile(curve, state=folder / "state")
     with suppress(_Killed):
         train(first, 6, callback, epochs=5, callbacks=[callback, stop])
     second = make_model(strategy, 6, optimizer)
-    callback = lrdsl.compile(CURVE, state=folder / "state")
+    callback = lrdsl.compile(curve, state=folder / "state")
     callback.say = lambda line: None
     train(second, 6, callback, epochs=5)
     assert callback.resumed is not None
@@ -194,6 +213,7 @@ def main(folder: Path) -> dict[str, Any]:
             "loss scaling": exact_with(lambda: keras.optimizers.LossScaleOptimizer(sgd(1.0))),
             "a later fit": exact_in_a_later_fit(),
             "unknown length": exact_without_a_known_length(),
+            "parts": exact_for_each_part(),
         },
         "snapshots": snapshots(folder),
         "resumed": resumed(folder),
@@ -201,9 +221,6 @@ def main(folder: Path) -> dict[str, Any]:
             "steps_per_execution": refusal(steps_per_execution=2),
             "jit_compile": refusal(jit_compile=True),
             "accumulation": refusal(optimizer=accumulating),
-            "another target": refusal(
-                curve=f"lr = {CURVE} momentum = 0.9", optimizer=lambda: sgd(1.0, momentum=0.5)
-            ),
             "optimizer outside": made_outside(),
             "one device": refusal(tf.distribute.OneDeviceStrategy("/cpu:0")),
             "central storage": refusal(

@@ -31,7 +31,21 @@ STEPS, EPOCHS = 6, 4
 def train(folder: Path, options: dict[str, Any]) -> None:
     number = strategy.cluster_resolver.task_id
     kind = Vectors if options.get("vectors", True) else keras.Model
-    model = make_model(strategy, STEPS, several_machines=True, model_class=kind)
+    momentum, layers = options.get("momentum", 0.0), options.get("layers", [None])
+
+    def optimizer() -> Any:
+        parts = [keras.optimizers.SGD(1.0, momentum=momentum, name=name) for name in layers]
+        if not parts[1:]:
+            return parts[0]
+        by_name = {f".*{name}/.*": part for name, part in zip(layers, parts, strict=True)}
+        by_name.popitem()
+        return keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(parts[-1], by_name)
+        )
+
+    model = make_model(
+        strategy, STEPS, optimizer, several_machines=True, model_class=kind, layers=layers
+    )
     rows = make_rows(STEPS)
     data = tf.data.Dataset.from_tensor_slices((rows, np.zeros(len(rows), np.float32)))
     callbacks = []
@@ -54,10 +68,10 @@ def train(folder: Path, options: dict[str, Any]) -> None:
         history = model.fit(
             data.batch(BATCH), epochs=EPOCHS, verbose=0, callbacks=callbacks
         ).history
-    (weights,) = copies_of_weights(model)
+    weights = [copies_of_weights(model, layer)[0] for layer, _ in enumerate(layers)]
     found = {
         "worker": number,
-        "weights": [str(one) for one in weights],
+        "weights": [str(one) for one in np.concatenate(weights)],
         "rates": [str(np.float32(one)) for one in history.get("learning_rate", ())],
         "epochs": len(history["loss"]),
     }

@@ -15,14 +15,18 @@ from tests.distributed.cluster import HERE, environment
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("devices")
+    return run("on_two_devices.py", tmp_path_factory.mktemp("devices"))
+
+
+def run(program: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a program of this folder, and return what it has found."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "on_two_devices.py"), str(folder)],
+        [sys.executable, str(HERE / program), str(folder), *arguments],
         cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads(Path(folder / "found.json").read_text())
@@ -38,6 +42,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "loss scaling",
         "a later fit",
         "unknown length",
+        "parts",
     ],
 )
 def test_each_replicas_weights_are_minus_the_rates(found: dict[str, Any], case: str) -> None:
@@ -70,11 +75,6 @@ def test_a_broken_off_fit_goes_on_to_the_same_weights(found: dict[str, Any]) -> 
             "accumulation",
             "Keras cannot accumulate gradients under `MirroredStrategy`",
             "leave `gradient_accumulation_steps` out",
-        ),
-        (
-            "another target",
-            "the schedule sets `momentum`, and the model is distributed by `MirroredStrategy`",
-            "so far lrdsl applies only `lr` there",
         ),
         (
             "optimizer outside",
@@ -113,3 +113,16 @@ def test_keras_itself_still_fails_at_what_we_refuse_for_it(
     found: dict[str, Any], case: str
 ) -> None:
     assert found["keras_fails"][case]
+
+
+def test_other_targets_are_as_if_each_step_had_been_built_with_its_own_floats(
+    tmp_path: Path,
+) -> None:
+    assert run("floats_on_two_devices.py", tmp_path, "AdamW") == {"AdamW": True}
+
+
+@pytest.mark.heavy
+def test_other_targets_of_every_kind_are(tmp_path: Path) -> None:
+    found = run("floats_on_two_devices.py", tmp_path)
+    assert len(found) == 9
+    assert all(found.values()), found

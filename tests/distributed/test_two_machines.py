@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lrdsl
 from tests.distributed.cluster import SCRIPT, Ended, results, run_two, train_on_two
 
 CURVE = "cosine(max=0.1, min=0.01, cycles=2) snapshot"
@@ -60,6 +61,30 @@ def test_a_machine_that_refuses_ends_the_others(tmp_path: Path) -> None:
     assert [chief.status, worker.status] == [1, 1]
     assert "worker 1 does not begin" in chief.text
     assert "was made with `momentum=0`" in worker.text
+
+
+@pytest.mark.heavy
+def test_both_machines_apply_each_parts_rate_and_momentum(tmp_path: Path) -> None:
+    layers = ["slow", "fast"]
+    curve = (
+        "lr = linear(from=0.3, to=0.1) slow.lr = lr / 3 "
+        "momentum = linear(from=0.53, to=0.91) slow.momentum = 0.7 * momentum"
+    )
+    assert_ended_well(train_on_two(tmp_path, curve=curve, momentum=0.5, layers=layers))
+    plan = lrdsl.loads(curve).plan(epochs=EPOCHS, steps_per_epoch=STEPS)
+    expected = []
+    for prefix in ("slow.", ""):
+        moves, weights = np.zeros((2, STEPS), np.float32)
+        for step in range(EPOCHS * STEPS):
+            rate = plan.values(step, f"{prefix}lr").astype("f4")
+            momentum = plan.values(step, f"{prefix}momentum").astype("f4")
+            gradient = np.float32(np.arange(STEPS) == step % STEPS)
+            moves = moves * momentum - gradient * rate
+            weights = weights + moves
+        expected.append(weights)
+    for one in results(tmp_path):
+        assert one["applied"] == one["planned"]
+        assert np.array_equal(np.array(one["weights"], np.float32), np.concatenate(expected))
 
 
 @pytest.mark.heavy

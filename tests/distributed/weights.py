@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -54,12 +55,17 @@ def make_model(
     optimizer: Any = None,
     several_machines: bool = False,
     model_class: Any = Vectors,
+    layers: Sequence[str | None] = (None,),
 ) -> Any:
-    """Return a compiled model of so many weights, all 0; a rate of 1 unless said."""
+    """Return a compiled model of so many weights, all 0; a rate of 1 unless said.
+
+    With the names of several `layers`, each has as many weights, and they are added up.
+    """
     with strategy.scope():
         inputs = keras.Input((steps,))
-        layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
-        outputs = layer(inputs)
+        options = {"use_bias": False, "kernel_initializer": "zeros"}
+        found = [keras.layers.Dense(1, name=name, **options)(inputs) for name in layers]
+        outputs = keras.layers.add(found) if found[1:] else found[0]
         if not several_machines:
             model = keras.Model(inputs, outputs)
     if several_machines:  # outside of the scope: see README, "On many machines"
@@ -70,8 +76,8 @@ def make_model(
     return model
 
 
-def copies_of_weights(model: Any) -> list[NDArray[np.float32]]:
+def copies_of_weights(model: Any, layer: int = 0) -> list[NDArray[np.float32]]:
     """Return the weights as each replica of this process has them."""
-    value = model.trainable_variables[0].value
+    value = model.trainable_variables[layer].value
     copies = getattr(value, "values", (value,))
     return [np.asarray(copy.numpy()[:, 0]) for copy in copies]

@@ -19,11 +19,15 @@ SOURCE = SourceText("0.1 * 0.99 ^ step\n", "decay.lrs")
 
 @dataclass(frozen=True)
 class StandInPlan:
-    """The rate 0.1 · 0.99^step."""
+    """The rate 0.1 · 0.99^step, and half of it for the part `slow`."""
 
     epochs: int | None = 3
     steps_per_epoch: int | None = 4
     base: float | None = None
+    bases: dict[str, float] = field(default_factory=dict)
+    events: tuple[Any, ...] = ()
+    log: tuple[dict[str, float], ...] = ()
+    is_stopped: bool = False
 
     @property
     def total_steps(self) -> int | None:
@@ -35,12 +39,13 @@ class StandInPlan:
     def program(self) -> Any:
         return PROGRAM
 
-    def values(self, steps: Any = None) -> Any:
+    def values(self, steps: Any = None, target: str = "lr") -> Any:
         steps = np.arange(self.total_steps) if steps is None else steps
-        return 0.1 * 0.99 ** np.asarray(steps, dtype=np.float64)
+        share = {"lr": 1, "slow.lr": 0.5}[target]
+        return share * 0.1 * 0.99 ** np.asarray(steps, dtype=np.float64)
 
 
-PROGRAM: Any = SimpleNamespace(source=SOURCE, text=SOURCE.text, needs_base=False)
+PROGRAM: Any = SimpleNamespace(source=SOURCE, text=SOURCE.text, needs_base=False, reactive=None)
 
 
 def rates(plan: StandInPlan, start: int = 0, end: int | None = None) -> tuple[Any, Any]:
@@ -62,15 +67,16 @@ class StandInCallback:
     resumed: Any = None
     earlier: list[Any] = field(default_factory=list)
     missed: list[Diagnostic] = field(default_factory=list)
+    never_due: tuple[Any, ...] = ()
     model: Any = field(default_factory=lambda: SimpleNamespace(stop_training=False))
-    applied: Any = field(default_factory=lambda: np.empty(0, np.float32))
+    applied_rates: dict[str, Any] = field(default_factory=dict)
     applied_steps: Any = field(default_factory=lambda: np.empty(0, np.int64))
 
     def train(self, plan: StandInPlan, *, until: int | None = None, factor: float = 1) -> None:
         self.plan = plan
         self.on_plan(plan)
-        self.applied, self.applied_steps = rates(plan, end=until)
-        self.applied = self.applied * np.float32(factor)
+        applied, self.applied_steps = rates(plan, end=until)
+        self.applied_rates = {"lr": applied * np.float32(factor)}
 
 
 class Listener:

@@ -16,6 +16,8 @@ from lrdsl.training.early import Early, Horizon, check_horizon, plan_early
         ("train 1000 steps\ncosine(max=0.1)", Horizon()),
         ("cosine(max=0.1)", Horizon(epochs=60)),
         ("cosine()", Horizon(epochs=60, base=0.1)),
+        ("0.1 until val_loss < 0.1 then 0.01", Horizon(epochs=60)),
+        ("0.1 until 10 then stop", Horizon(epochs=60)),
     ],
 )
 def test_known_length_gives_a_plan(text: str, horizon: Horizon) -> None:
@@ -47,6 +49,11 @@ def test_what_only_fit_knows_is_waited_for(text: str, horizon: Horizon, missing:
 @pytest.mark.parametrize(
     ("curve", "is_multiple"),
     [
+        ("plateau()", True),
+        ("plateau(min=base * 1e-3)", True),
+        ("plateau(min=1e-3)", False),  # where the metric stalls, though not where it does not
+        ("const() until stalled(loss) then cosine()", True),
+        ("const() until stalled(loss) then 1e-3", False),
         ("cosine()", True),
         ("base * 0.5", True),
         ("warmup(5) then cosine()", True),
@@ -74,7 +81,6 @@ def test_unknown_base_is_the_unit_of_a_curve_that_is_its_multiple(
         ("train 90 epochs\ncosine(max=0.1)", "LRS309"),
         ("train 90 epochs\ncosine()", "LRS309"),
         ("0.1 - 0.01 * epoch", "LRS404"),
-        ("0.1 until val_loss < 0.1 then 0.01", "LRS410"),
     ],
 )
 def test_what_no_fit_can_mend_is_an_error_at_once(text: str, code: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lrdsl
 from lrdsl.diagnostics import LrsError
 from lrdsl.training.attach import Place
 from lrdsl.training.closing import close
@@ -135,6 +137,8 @@ def test_folder_tells_the_whole_story() -> None:
             "ended": "finished",
             "plan_is_run": True,
             "snapshots": 0,
+            "events": [],
+            "metrics": [],
         }
     ]
     assert Path("out/schedule.lrs").read_text() == PROGRAM.text
@@ -170,6 +174,74 @@ def test_early_stop_is_no_disagreement() -> None:
         callback.model.stop_training = True
     assert run.close() == 0
     assert "stopped 4 steps before the plan's end" in run.listener.good[0]
+
+
+def test_snapshots_that_an_early_stop_left_out_are_told_of() -> None:
+    class Plan(StandInPlan):
+        unit = "epochs"
+        snapshots = lrdsl.loads("0.1 snapshot").plan(epochs=3).snapshots
+
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(Plan(), until=8)
+        callback.never_due = Plan.snapshots
+        callback.model.stop_training = True
+    assert run.close() == 0
+    told = run.listener.lines.index(run.listener.good[0])
+    assert run.listener.lines[told + 1] == (
+        "1 of 1 snapshots was never due: the training stopped before epoch 3"
+    )
+
+
+def test_what_the_metrics_brought_about_is_told_drawn_and_written_down() -> None:
+    drawn: list[tuple[int, str]] = []
+    run = Run(draw=lambda plan, path: drawn.append((len(plan.log), path.name)))
+    program = lrdsl.loads("plateau(from=0.1, monitor=loss, factor=0.5, patience=2)")
+    made = program.plan(epochs=6, steps_per_epoch=2)
+    rows = [{"loss": 1.0}, {"loss": math.inf}, {}, *[{"loss": 2.0}] * 3]
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(made)
+        callback.plan = made.replay(rows)
+        callback.applied_rates = {"lr": callback.plan.values().astype(np.float32)}
+    assert run.close() == 0
+    assert run.listener.shown == [made]
+    told = run.listener.lines
+    assert told[told.index("plan = run at all 12 steps") + 1] == "events: cut at epoch 4"
+    assert "  plan.png   the picture of the plan, with what the metrics brought about" in told
+    assert drawn == [(0, "plan.png"), (6, "plan.png")]
+    (fit,) = json.loads(Path("out/run.json").read_text())["fits"]
+    (event,) = fit["events"]
+    assert (event["kind"], event["epoch"], event["step"]) == ("cut", 4, 8)
+    assert (event["before"], event["after"], event["line"]) == (0.1, 0.05, 1)
+    assert event["cause"].startswith("loss no better than 1 (epoch 0)")
+    assert lrdsl.read_metrics("out/run.json") == tuple(rows)
+
+
+def test_plans_that_react_are_asked_about_once_and_drawn_each() -> None:
+    drawn = []
+    run = Run(draw=lambda plan, path: drawn.append(path.parent.name))
+    program = lrdsl.loads("plateau(from=0.1, monitor=loss)")
+    for _ in range(2):
+        with run.session.around(PLACE) as callback:
+            assert isinstance(callback, StandInCallback)
+            callback.train(program.plan(epochs=6, steps_per_epoch=2))
+    assert run.listener.asked == 1
+    assert drawn == ["out", "fit-2"]
+
+
+def test_a_plan_that_stops_by_itself_is_announced_with_its_end() -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        program = lrdsl.loads("0.1 until 2 then stop")
+        callback.train(program.plan(epochs=6, steps_per_epoch=5))
+    assert run.listener.lines[0] == (
+        "fit 1 at train.py:12: 6 epochs of 5 steps, of which the schedule stops after 10 steps"
+    )
+    assert run.close() == 0
+    assert "events: stop at epoch 2" in run.listener.lines
 
 
 @pytest.mark.parametrize(

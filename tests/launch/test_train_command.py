@@ -325,6 +325,15 @@ def test_module_and_function_are_run_too(folder: Path) -> None:
         (["cosine.lrs", "nope.py"], "there is no file `nope.py`"),
         (["cosine.lrs", "nope:main"], "there is no module `nope` here or on the path"),
         (["nope.lrs", "train.py"], "cannot read `nope.lrs`: No such file or directory"),
+        (
+            ["train.py", "cosine.lrs"],
+            "`train.py` stands where the schedule is expected: `lrdsl train FILE train.py`",
+        ),
+        (
+            ["--resume", "run", "peak=3"],
+            "`peak=3` stands where the schedule is expected: `lrdsl train --resume run FILE "
+            "peak=3`",
+        ),
         (["--fit", "0", "cosine.lrs", "train.py"], "0 is not in the range x>=1"),
     ],
 )
@@ -364,9 +373,22 @@ def test_only_ascii_is_written_where_the_terminal_has_no_more(folder: Path) -> N
     assert b"\\u" not in done.stderr
 
 
-def test_schedule_that_reacts_to_metrics_is_refused_before_anything_runs(folder: Path) -> None:
+def test_of_a_schedule_that_reacts_to_metrics_the_range_is_shown_first(folder: Path) -> None:
     (folder / "reactive.lrs").write_text("0.1 until val_loss < 0.1 then 0.01\n")
-    done = lrdsl(folder, "train", "-y", "reactive.lrs", "train.py")
-    assert done.returncode == 1
-    assert "error[LRS410]" in done.stderr
-    assert done.stdout == ""
+    words = ("train", "--dry-run", "reactive.lrs", "train.py")
+    early = lrdsl(folder, *words[:2], "--epochs", "3", *words[2:])
+    assert early.returncode == 0, early.stderr
+    assert "if val_loss < 0.1 from the start" in early.stderr
+    assert early.stdout == ""  # the program has not run
+    late = lrdsl(folder, *words)
+    assert late.returncode == 0, late.stderr
+    assert "the plan is shown when `fit` starts" in late.stderr
+    assert "if val_loss < 0.1 from the start" in late.stderr
+    assert late.stdout.startswith("script\n")
+
+
+def test_a_schedule_that_stops_by_itself_is_shown_with_its_end(folder: Path) -> None:
+    (folder / "stop.lrs").write_text("0.1 until 2 then stop\n")
+    done = lrdsl(folder, "train", "--dry-run", "--epochs", "3", "stop.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    assert "stop.lrs  2 of 3 epochs, then stop" in done.stderr

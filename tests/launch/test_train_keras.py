@@ -98,6 +98,49 @@ def test_program_finds_its_snapshots_by_the_environment(tmp_path: Path) -> None:
     np.testing.assert_allclose(applied(tmp_path / "out/rates.csv"), formula, rtol=1e-6)
 
 
+def test_events_are_told_when_they_happen_and_the_run_can_be_replayed(tmp_path: Path) -> None:
+    write(
+        tmp_path / "train.py",
+        "import keras, sys",
+        DATA,
+        """
+        class Tell(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                print(f"epoch {epoch}", file=sys.stderr)
+
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        model.fit(x, y, batch_size=8, epochs=20, verbose=0, callbacks=[Tell()])
+        """,
+    )
+    text = "const() until stalled(loss, patience=2, min_delta=100) then 0.01 until 5 then stop"
+    write(tmp_path / "stalled.lrs", text)
+    done = train(tmp_path, "--out", "out", "--epochs", "20", "stalled.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    assert "if loss stalls from the start" in done.stderr
+    lines = done.stderr.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("lrdsl: epoch 3: "))
+    assert lines[at].startswith("lrdsl: epoch 3: next segment, lr 0.01: loss no better than ")
+    assert lines[at - 1] == "epoch 2"
+    assert lines[at + 1] == "epoch 3"
+    assert "epoch 5" not in lines
+    told = say(done.stderr)
+    assert "plan = run at all 25 steps" in told
+    assert "events: switch at epoch 3; stop at epoch 5" in told
+    rates = applied(tmp_path / "out/rates.csv")
+    assert rates.tolist() == [0.5] * 15 + [np.float32(0.01)] * 10
+
+    import lrdsl
+
+    plan = lrdsl.load(tmp_path / "stalled.lrs").plan(epochs=20, steps_per_epoch=5, base=0.5)
+    replayed = plan.replay(lrdsl.read_metrics(tmp_path / "out/run.json"))
+    assert replayed.values().astype(np.float32).tolist() == rates.tolist()
+    (fit,) = json.loads((tmp_path / "out/run.json").read_text())["fits"]
+    assert [event["cause"] for event in fit["events"]] == [
+        event.cause.replace("`", "") for event in replayed.events
+    ]
+
+
 @pytest.mark.heavy
 def test_example_runs_by_itself_too(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
@@ -159,7 +202,7 @@ def test_every_fit_of_a_tf_keras_program_follows_the_plan(tmp_path: Path) -> Non
     np.testing.assert_allclose(applied(tmp_path / "out/fit-2/rates.csv"), line[:20], rtol=1e-6)
 
 
-def test_rate_that_something_else_sets_turns_the_report_red(tmp_path: Path) -> None:
+def test_rate_that_something_else_sets_ends_the_run_at_its_first_step(tmp_path: Path) -> None:
     write(
         tmp_path / "train.py",
         "import keras",
@@ -178,12 +221,13 @@ def test_rate_that_something_else_sets_turns_the_report_red(tmp_path: Path) -> N
     )
     write(tmp_path / "constant.lrs", "0.1\n")
     done = train(tmp_path, "constant.lrs", "train.py")
-    assert done.stdout == "trained\n"
+    assert done.stdout == ""
     assert done.returncode == 1
-    assert say(done.stderr)[2] == (
-        "plan ≠ run: first at step 0 (epoch 0): planned 0.1, applied 0.05; "
-        "10 of 10 steps differ"
-    )
+    assert "error[LRS601]: step 0 used the rate 0.05, and 0.1 is planned" in done.stderr
+    assert "in the optimizer's class `Sabotage`" in done.stderr
+    assert (
+        "plan ≠ run: first at step 0 (epoch 0): planned 0.1, applied 0.05; 1 of 1 step differs"
+    ) in say(done.stderr)
 
 
 def test_refusal_is_a_diagnostic_even_where_the_program_swallows_it(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ OF_LARGEST = 1e-12
 class Record:
     """A curve that a peer printed, as `curves.json` has it.
 
-    `values` are in float64 wherever the peer was made to compute in it.
+    `values` are in float64 wherever the peer was made to compute in it.  `metrics` are what
+    it was told, one for each step, where it reacts to them.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Record:
     values: Floats
     others: dict[str, Floats]
     fragile: tuple[int, ...]
+    metrics: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class Text:
 
     Attributes:
         train: the record's horizon, the words after `train`.
-        text: the schedule; "" where it waits for reactions to metrics.
+        text: the schedule.
+        lead: steps of it that come before the peer's first.
         base: the optimizer's own rate, where the peer takes one.
         excused: steps that are not compared.
-        because: why steps are excused, or the whole record is pending or unmatched, or single.
+        because: why steps are excused or lead, or the whole record is unmatched or single.
         unmatched: whether the curve cannot be given here.
         single: whether the peer computes with float32 numbers inside, whatever it prints.
     """
@@ -62,10 +65,18 @@ class Text:
     because: str = ""
     unmatched: bool = False
     single: bool = False
+    lead: int = 0
 
-    def plan(self) -> lrdsl.Plan:
+    def plan(self, metrics: tuple[float, ...] = ()) -> lrdsl.Plan:
+        """Return the plan, of a run that measured these where the text reacts to them."""
         program = lrdsl.loads(f"train {self.train}\n{self.text}")
-        return program.plan(base=self.base)
+        plan = program.plan(base=self.base)
+        rows = [{name: value for name in program.metrics} for value in metrics]
+        return plan.replay(rows) if rows else plan
+
+    def values(self, record: Record) -> Floats:
+        """Return our curve at the peer's steps."""
+        return self.plan(record.metrics).values()[self.lead :]
 
 
 @cache
@@ -78,6 +89,7 @@ def records() -> dict[str, Record]:
             np.array(item["values"], np.float64),
             {name: np.array(values, np.float64) for name, values in item["other"].items()},
             tuple(item["fragile_steps"]),
+            tuple(item.get("metrics", ())),
         )
         for item in json.loads(CURVES.read_text(encoding="utf-8"))
     }

@@ -169,6 +169,37 @@ def test_base_is_asked_for_only_if_it_is_used() -> None:
     assert {text: lrdsl.loads(text).needs_base for text in needs} == needs
 
 
+def test_base_of_a_part_is_its_own_and_that_of_all_others_in_common() -> None:
+    made = lrdsl.loads("lr = base / 2\nslow.lr = base").plan(
+        epochs=1, steps_per_epoch=1, base=9, bases={"slow": 0.1, "fast": 0.4, "last": 0.4}
+    )
+    assert [float(made.values(0, name)) for name in made.targets] == [0.2, 0.1]
+
+
+def test_base_of_a_part_that_nobody_tells_is_that_of_all() -> None:
+    made = lrdsl.loads("slow.lr = base").plan(epochs=1, steps_per_epoch=1, base=0.3)
+    assert made.values(0, "slow.lr") == 0.3
+
+
+def test_base_of_parts_that_differ_is_a_problem_at_its_place() -> None:
+    program = lrdsl.loads("lr = 2 * base\nslow.lr = 0.1")
+    with pytest.raises(lrdsl.LrsError) as caught:
+        program.plan(epochs=1, bases={"slow": 0.1, "fast": 0.4, "last": 0.5})
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == (
+        "LRS407",
+        "the parts of the optimizer differ in their own rates: 0.4 (`fast`), 0.5 (`last`)",
+    )
+    assert found.primary is not None
+    assert program.source.slice(found.primary.span) == "base"
+
+
+def test_a_rate_that_all_parts_override_may_be_made_of_what_they_have_in_common() -> None:
+    program = lrdsl.loads("lr = base\nslow.lr = lr / 2\nfast.lr = lr")
+    made = program.plan(epochs=1, steps_per_epoch=1, bases={"slow": 0.4, "fast": 0.4})
+    assert made.values(0, "slow.lr") == 0.2
+
+
 def test_base_is_the_number_given() -> None:
     assert at("base * 0.96 ^ epoch", [0, 1], base=0.25) == [0.25, 0.24]
 

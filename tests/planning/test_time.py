@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -370,10 +371,31 @@ def test_two_snapshots_at_one_step_are_one() -> None:
     assert saved("((0.1 for 20 snapshot) repeat 3) snapshot") == [20, 40, 60]
 
 
+def test_cycles_that_end_within_one_step_leave_one_model_with_a_warning() -> None:
+    made = plan("cosine(max=1, cycles=3) snapshot", 1, 2)
+    assert [(s.step, s.time) for s in made.snapshots] == [(0, Fraction(1, 3)), (1, 1)]
+    (found,) = made.warnings
+    assert found.code == "LRS502"
+    assert found.message == "a turn leaves no snapshot: the next one ends within the same step"
+
+
+@pytest.mark.parametrize(("epochs", "cycles", "steps"), [(10, 3, 7), (10, 4, 1), (7, 5, 3)])
+def test_uneven_cycles_leave_a_model_each_the_last_at_the_end(
+    epochs: int, cycles: int, steps: int
+) -> None:
+    made = plan(f"cosine(max=1, cycles={cycles}) snapshot", epochs, steps)
+    assert [s.epoch for s in made.snapshots] == [
+        Fraction(epochs * (n + 1), cycles) for n in range(cycles)
+    ]
+    assert made.snapshots[-1].step == epochs * steps - 1
+    assert not made.warnings
+
+
 def test_snapshot_options_are_kept() -> None:
     options = plan("0.1 snapshot(best=3, monitor=val_accuracy)", 60, 10).snapshot_options
     assert options is not None
     assert (options.keep, options.best, options.monitor) == (None, 3, "val_accuracy")
+    assert options.mode == "max"
     assert plan("0.1", 60, 10).snapshot_options is None
 
 

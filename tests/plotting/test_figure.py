@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import drawn_plans as plans
+import numpy as np
 import pytest
 from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,7 +35,7 @@ def written(figure: Figure) -> list[tuple[str, Bbox]]:
     return [(text.get_text(), text.get_window_extent(renderer)) for text in found]
 
 
-@pytest.mark.parametrize("name", plans.CASES)
+@pytest.mark.parametrize("name", plans.ALL)
 def test_no_text_covers_another_or_leaves_the_picture(name: str) -> None:
     figure = figure_of(name)
     texts = written(figure)
@@ -55,7 +56,7 @@ def test_the_same_plan_gives_the_same_bytes(name: str, suffix: str, tmp_path: Pa
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
-@pytest.mark.parametrize("name", plans.CASES)
+@pytest.mark.parametrize("name", plans.ALL)
 def test_drawing_warns_of_nothing(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -154,3 +155,63 @@ def test_pyplot_is_never_imported() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def words_of(name: str) -> str:
+    return "\n".join(text for text, _ in written(figure_of(name)))
+
+
+def test_what_may_happen_is_shaded_and_each_edge_has_its_name() -> None:
+    words = words_of("plateau")
+    assert "shaded: what may happen" in words
+    assert "if val_loss stalls from the start" in words
+    assert "if it never does" in words
+    assert "1.907e-7" in words  # where the earliest ends
+    assert "at the last moment" not in words  # that is the very end of the curve
+    assert "if every condition holds at the last moment" in words_of("two-reactions")
+    assert "if val_loss always gets better" in words_of("rising-plateau")
+    assert ": stops at epoch 7" in words_of("until-stalled")
+
+
+def test_the_shade_reaches_from_the_lowest_to_the_highest_curve() -> None:
+    axes = figure_of("plateau").axes[0]
+    (shade,) = axes.collections[:1]
+    edges = shade.get_paths()[0].vertices
+    right = edges[edges[:, 0] > 99.5]
+    assert right[:, 1].min() == pytest.approx(0.1 * 0.5**19)
+    assert right[:, 1].max() == pytest.approx(0.1)
+    assert np.ptp(edges[edges[:, 0] < 5][:, 1]) == 0
+
+
+def test_the_value_axis_has_room_for_every_way() -> None:
+    assert figure_of("plateau").axes[0].get_yscale() == "log"
+    assert figure_of("plateau").axes[0].get_ylim()[0] < 0.1 * 0.5**19
+
+
+def test_events_are_numbered_and_told_below_with_their_cause() -> None:
+    words = words_of("replayed-to-a-stop")
+    assert "24 of 60 epochs = 552 steps, then stop" in words
+    assert words.count("\n2\n") == 2  # in the picture and below it
+    assert "epoch 24: switch 2.725e-4 → 2.725e-4\nval_loss 0.04 < 0.05" in words
+    assert "epoch 24: stop\nline 3: stop" in words
+
+
+def test_more_events_than_can_be_numbered_are_strokes_and_told_in_part() -> None:
+    words = words_of("replayed-many")
+    assert "59 more" in words
+    assert "\n71\n" not in words
+
+
+def test_what_is_not_settled_is_dashed_and_said_to_be() -> None:
+    figure = figure_of("replayed-in-part")
+    words = "\n".join(text for text, _ in written(figure))
+    assert "dashed from epoch 25 on: the log ends there" in words
+    dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    (guess,) = [line for line in dashed if np.isfinite(line.get_ydata()).sum() > 10]
+    shown = guess.get_xdata()[np.isfinite(guess.get_ydata())]
+    assert (shown.min(), shown.max()) == (25.0, 40.0)
+    assert "dashed" not in words_of("replayed-plateau")
+
+
+def test_a_picture_of_a_training_too_long_to_work_out_says_so() -> None:
+    assert "if nothing happens (too long for more)" in words_of("too-long")

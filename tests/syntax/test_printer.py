@@ -37,6 +37,7 @@ def test_canonical_text_prints_as_itself(line: str) -> None:
         ("2*-3+4", "2 * -3 + 4\n"),
         ("0.1 snapshot()", "0.1 snapshot\n"),
         ("train 5 epochs of 3 steps lr=0.1", "train 5 epochs of 3 steps\nlr = 0.1\n"),
+        ("slow.lr=1 fast.lr=slow.lr/2", "slow.lr = 1\nfast.lr = slow.lr / 2\n"),
         ("let a=1\n\n\n\nlr=a", "let a = 1\n\nlr = a\n"),
         ("def f(a,b = 1)=a", "def f(a, b=1) = a\n"),
         ("def f(a,*,b=1, c)=a", "def f(a, *, b=1, c) = a\n"),

@@ -1,6 +1,6 @@
 """Kill a training at many moments, resume it, and print what came of it beside Keras's own.
 
-    python tests/training/kill_sweep.py [MOMENTS]
+    KERAS_BACKEND=jax python tests/training/kill_sweep.py [MOMENTS] [KEEPER …]
 
 Each trial trains, kills itself by SIGKILL once or twice, and is started again until it ends:
 with `state=…` of lrdsl, and with Keras's `BackupAndRestore` beside the same schedule.  It came
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,27 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 import keeping  # noqa: E402
 
 EPOCHS = 8
 WIDTH = 256
+KEEPERS = {"lrdsl": "`state=…`", "keras": "`BackupAndRestore`"}
 
 
 def train(out: Path, **options: Any) -> int:
     """Train in a forked process; return its exit status, below 0 for a signal."""
     sys.stdout.flush()
+    out.mkdir(exist_ok=True)
     child = os.fork()
     if child == 0:
         handle = os.open(out / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         try:
-            keeping.main(out, {"epochs": EPOCHS, "width": WIDTH, **options})
+            keeping.main(out, {"epochs": EPOCHS, **options})
         except BaseException:
             import traceback
 
@@ -52,6 +56,11 @@ def train(out: Path, **options: Any) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def import_keras() -> None:
+    """Import what all trials need, before any is forked; none of it starts a thread."""
+    import lrdsl.training.callback  # noqa: F401
+
+
 def judge(out: Path, whole: Path) -> str:
     """Return how a training that came to its end differs from the one nobody killed."""
     if not (out / "end.npz").exists():
@@ -59,19 +68,37 @@ def judge(out: Path, whole: Path) -> str:
     a, b = np.load(whole / "end.npz"), np.load(out / "end.npz")
     if int(b["iterations"]) != int(a["iterations"]):
         return "trained other steps"
-    same = all(np.array_equal(a[name], b[name]) for name in a.files if name.startswith("arr_"))
-    if not same:
+    variables = [name for name in a.files if name.startswith("variable_")]
+    if not all(np.array_equal(a[name], b[name]) for name in variables):
         return "other weights"
     if int(b["initial"]) != -1:
         return "same weights, leaks"
     return "right"
 
 
-def trial(whole: Path, top: Path, keeper: str, kills: list[dict[str, Any]]) -> str:
+def judge_ours(out: Path, whole: Path) -> str:
+    """Return the same, and whether rates, logs and snapshots are those of the other."""
+    verdict = judge(out, whole)
+    if verdict != "right":
+        return verdict
+    a, b = np.load(whole / "end.npz"), np.load(out / "end.npz")
+    if a.files != b.files or not all(np.array_equal(a[n], b[n]) for n in a.files):
+        return "other rates"
+    lists = [one / "snapshots/snapshots.json" for one in (whole, out)]
+    if not lists[0].exists():
+        return "right"
+    files = [json.loads(one.read_text())["snapshots"] for one in lists]
+    steps = [[one["step"] for one in found] for found in files]
+    return "right" if steps[0] == steps[1] else "other snapshots"
+
+
+def trial(
+    whole: Path, top: Path, keeper: str, kills: Sequence[dict[str, Any]], **options: Any
+) -> str:
+    """Train, kill, resume; return what came of it."""
     shutil.rmtree(top, ignore_errors=True)
-    top.mkdir()
     for number, kill in enumerate(kills):
-        status = train(top, keeper=keeper, kill=kill)
+        status = train(top, keeper=keeper, kill=kill, **options)
         if status == 0 and number == 0:
             return "over before the kill"
         if status == 0:
@@ -79,19 +106,8 @@ def trial(whole: Path, top: Path, keeper: str, kills: list[dict[str, Any]]) -> s
         if status != -signal.SIGKILL:
             return "could not resume"
     if not (top / "end.npz").exists():
-        train(top, keeper=keeper)
-    verdict = judge(top, whole)
-    if verdict == "right" and keeper == "lrdsl":
-        a, b = np.load(whole / "end.npz"), np.load(top / "end.npz")
-        if not all(np.array_equal(a[n], b[n]) for n in ("applied", "steps", "loss")):
-            return "other rates"
-        files = [
-            json.loads((one / "snapshots/snapshots.json").read_text()) for one in (whole, top)
-        ]
-        steps = [[one["step"] for one in record["snapshots"]] for record in files]
-        if steps[0] != steps[1]:
-            return "other snapshots"
-    return verdict
+        train(top, keeper=keeper, **options)
+    return (judge_ours if keeper == "lrdsl" else judge)(top, whole)
 
 
 def moments(count: int) -> list[list[dict[str, Any]]]:
@@ -112,26 +128,24 @@ def moments(count: int) -> list[list[dict[str, Any]]]:
     return found
 
 
-def sweep(count: int) -> dict[str, Counter[str]]:
-    # Once, before the forks; the first operation of Keras is in each child.
-    import lrdsl.training.callback  # noqa: F401
-
+def sweep(count: int, keepers: Sequence[str]) -> dict[str, Counter[str]]:
+    import_keras()
     results: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for keeper in ("lrdsl", "keras"):
+        for keeper in keepers:
             whole = Path(folder, f"whole-{keeper}")
-            whole.mkdir()
             began = time.monotonic()
-            assert train(whole, keeper=keeper) == 0, (whole / "log").read_text()
+            status = train(whole, keeper=keeper, width=WIDTH)
+            assert status == 0, (whole / "log").read_text()
             print(f"{keeper}: {time.monotonic() - began:.1f} s unkilled", file=sys.stderr)
             results[keeper] = Counter(
-                trial(whole, Path(folder, "trial"), keeper, kills) for kills in moments(count)
+                trial(whole, Path(folder, "trial"), keeper, kills, width=WIDTH)
+                for kills in moments(count)
             )
     return results
 
 
 def table(results: dict[str, Counter[str]], count: int) -> str:
-    names = {"lrdsl": "`state=…`", "keras": "`BackupAndRestore`"}
     columns = ["right", "could not resume", "trained other steps", "other weights"]
     columns += sorted({c for found in results.values() for c in found} - set(columns))
     lines = [
@@ -139,10 +153,10 @@ def table(results: dict[str, Counter[str]], count: int) -> str:
         "| --- |" + " --- |" * len(columns),
     ]
     for keeper, found in results.items():
-        lines.append(f"| {names[keeper]} | {' | '.join(str(found[c]) for c in columns)} |")
+        lines.append(f"| {KEEPERS[keeper]} | {' | '.join(str(found[c]) for c in columns)} |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    print(table(sweep(number), number))
+    print(table(sweep(number, sys.argv[2:] or list(KEEPERS)), number))

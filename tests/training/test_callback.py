@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gc
 import json
+import pickle
 import subprocess
 import sys
 import weakref
@@ -405,6 +407,37 @@ def test_weights_loaded_while_attached_fit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         weights_of(model), -np.where((np.arange(6) == 2) | (np.arange(6) == 3), 0, rates)
     )
+
+
+# -- Copies ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
+)
+def test_copy_of_a_callback_that_has_trained_serves_another_fit(duplicate: Any) -> None:
+    callback = lrdsl.compile(FALLING)
+    fit(make_model(STEPS), callback, STEPS)
+    other, model = duplicate(callback), make_model(STEPS)
+    assert len(other.applied) == 0
+    fit(model, other, STEPS)
+    rates = float32(callback.plan.values())
+    np.testing.assert_array_equal(weights_of(model), -rates)
+    np.testing.assert_array_equal(callback.applied, rates)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"commit_every": 0}, "commit_every counts epochs, from 1; not 0"),
+        ({"commit_every": "2"}, "commit_every counts epochs, from 1; not '2'"),
+        ({"state_conflict": "ask"}, 'state_conflict is "keep" or "adopt", not \'ask\''),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(options: Any, words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        lrdsl.compile(FALLING, **options)
+    assert str(caught.value) == words
 
 
 # -- Reading the schedule ----------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 import lrdsl
+from lrdsl.training.callback import ScheduleCallback
 
 from .weights import BATCH, fit, make_dataset, make_model, make_rows, weights_of
 
@@ -153,25 +154,34 @@ def test_distributed_model(kind: str) -> None:
 # -- The optimizer and its rate ----------------------------------------------------------------
 
 
-def test_several_optimizers_in_one() -> None:
-    multiple = keras.optimizers.MultiOptimizer
-    parts = keras.optimizers.OptimizerMap(keras.optimizers.SGD(1.0))
-    model = make_model(STEPS, multiple(parts))
-    with pytest.raises(lrdsl.LrsError) as caught:
-        fit(model, lrdsl.compile("const(0.1)"), STEPS)
-    (found,) = caught.value.diagnostics
-    assert "is a `MultiOptimizer`, which has a rate for each part" in found.message
-    assert "compile the model with one optimizer" in (found.help or "")
-
-
 def test_second_optimizer_in_the_model() -> None:
     model = make_model(STEPS)
     model.critic_optimizer = keras.optimizers.SGD(0.1)
     assert_says(
         refused_fit(model),
         "the model holds another optimizer besides its own: `critic_optimizer`",
-        "so far lrdsl applies one rate to one optimizer",
+        "so far lrdsl applies a schedule to one optimizer: train with the one given to `compile`",
     )
+
+
+@pytest.mark.parametrize("hold", [lambda one: [one], lambda one: {"critic": one}])
+def test_second_optimizer_in_a_list_or_dictionary_of_the_model(hold: Any) -> None:
+    model = make_model(STEPS)
+    model.others = hold(keras.optimizers.SGD(0.1))
+    message = "the model holds another optimizer besides its own: `others`"
+    assert refused_fit(model).message == message
+
+
+def test_base_of_0() -> None:
+    # As a model has that was saved at the end of a schedule, and loaded in another process.
+    model = make_model(STEPS, keras.optimizers.SGD(0.0))
+    assert_says(
+        refused_fit(model, "linear(to=0)"),
+        "the schedule begins at `base`, and the optimizer's own rate is 0",
+        "say where it begins, `from=0.1` (`max=0.1`), or set the rate before `fit`",
+    )
+    fit(model, lrdsl.compile("linear(from=0.1, to=0)"), STEPS)
+    assert weights_of(model).any()
 
 
 def test_keras_schedule_in_the_optimizer() -> None:
@@ -246,6 +256,38 @@ def test_second_schedule() -> None:
         "two schedules would set the rate",
         "pass one schedule to `fit`",
     )
+
+
+def test_second_schedule_beside_one_of_a_derived_class() -> None:
+    class Mine(ScheduleCallback):
+        pass
+
+    assert_says(
+        refusal(
+            lambda: fit(
+                model, Mine(lrdsl.loads("0.1")), STEPS, callbacks=[lrdsl.compile("0.2")]
+            ),
+            model := make_model(STEPS),
+        ),
+        "two schedules would set the rate",
+        "pass one schedule to `fit`",
+    )
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_rate_that_another_callback_takes_over_when_fit_begins(eager: bool) -> None:
+    class Late(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            rate = keras.optimizers.schedules.CosineDecay(0.5, 10)
+            self.model.optimizer.learning_rate = rate
+
+    callback = lrdsl.compile("const(0.1)")
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(make_model(STEPS, run_eagerly=eager), callback, STEPS, callbacks=[Late()])
+    (found,) = caught.value.diagnostics
+    assert found.message == "step 0 used the rate 0.5, and 0.1 is planned"
+    assert "take out what else does, in another callback" in (found.help or "")
+    np.testing.assert_array_equal(callback.applied, np.full(1, 0.5, np.float32))
 
 
 def test_same_schedule_twice() -> None:
@@ -360,6 +402,17 @@ def test_train_step_that_applies_once_is_followed() -> None:
     np.testing.assert_array_equal(callback.applied, rates)
 
 
+def test_fit_that_another_library_has_wrapped_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **kwargs: theirs(*args, **kwargs))
+    model = make_model(STEPS)
+    callback = lrdsl.compile("linear(from=0.1, to=1e-3)")
+    fit(model, callback, STEPS)
+    np.testing.assert_array_equal(weights_of(model), -callback.plan.values().astype(np.float32))
+
+
 def test_fit_of_the_models_own_that_trains_without_us() -> None:
     class Own(keras.Model):  # type: ignore[misc]
         def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -431,20 +484,52 @@ def test_epoch_of_another_length_than_planned(real: int, planned: int, together:
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_that_runs_out_before_the_steps_given_to_fit() -> None:
-    model = make_model(STEPS)
-    data = make_dataset(STEPS)
-    with pytest.raises(lrdsl.LrsError) as caught:
-        model.fit(
-            data,
-            steps_per_epoch=4,
-            epochs=2,
-            callbacks=[lrdsl.compile("const(0.1)")],
-            verbose=0,
-            shuffle=False,
+    def train(**options: Any) -> Any:
+        callback = lrdsl.compile("const(0.1)")
+        return model.fit(
+            make_dataset(STEPS), callbacks=[callback], verbose=0, shuffle=False, **options
         )
-    (found,) = caught.value.diagnostics
-    assert found.message == "epoch 1 had 2 steps, and 4 are planned"
-    assert "with data that does not run out (`.repeat()`)" in (found.help or "")
+
+    model = make_model(STEPS)
+    for steps, epochs, cut, left in ((4, 2, 1, 2), (9, 1, 0, 6)):
+        assert_says(
+            refusal(partial(train, steps_per_epoch=steps, epochs=epochs), model),
+            f"the data have 6 batches, so that epoch {cut} ends after {left} steps, and "
+            f"{steps} are planned",
+            f"leave `steps_per_epoch={steps}` out, for epochs of all 6 batches, or let the "
+            "data not run out (`.repeat()`)",
+            code="LRS602",
+        )
+    # Keras begins anew where the end of the data is one of an epoch.
+    assert len(train(steps_per_epoch=3, epochs=4).epoch) == 4
+    assert len(train(steps_per_epoch=4, epochs=1).epoch) == 1
+
+
+def test_negative_number_of_steps_says_nothing_about_them() -> None:
+    model = make_model(STEPS)
+    refused = refused_fit(model, steps_per_epoch=-1)
+    assert refused.message == "`fit` does not know how many steps an epoch has"
+    callback = lrdsl.compile(f"train 1 epochs of {STEPS} steps\nlinear(from=0.1, to=0)")
+    fit(model, callback, STEPS, steps_per_epoch=-1)
+    rates = callback.plan.values().astype(np.float32)
+    np.testing.assert_array_equal(weights_of(model), -rates)
+
+
+def test_steps_per_execution_that_is_no_number() -> None:
+    assert_says(
+        refused_fit(make_model(STEPS, steps_per_execution="auto")),
+        "`steps_per_execution` is 'auto', and Keras needs a number",
+        "compile the model with one, such as `steps_per_execution=1`",
+    )
+
+
+def test_epochs_before_the_first() -> None:
+    assert_says(
+        refused_fit(make_model(STEPS), initial_epoch=-1),
+        "`fit` begins with epoch -1, and a plan with epoch 0",
+        "leave `initial_epoch` out",
+        code="LRS602",
+    )
 
 
 # -- Snapshots ---------------------------------------------------------------------------------
@@ -459,15 +544,6 @@ def test_snapshot_that_executions_run_over() -> None:
         "steps at once",
         "compile with a `steps_per_execution` that divides 3, such as 1, or end the cycle "
         "with an epoch",
-    )
-
-
-def test_snapshots_chosen_by_a_metric() -> None:
-    schedule = "cosine(max=0.1) for 1 repeat snapshot(best=1, monitor=val_loss)"
-    assert_says(
-        refused_fit(make_model(STEPS), schedule),
-        "`snapshot(best=…)` chooses models by a metric, which is not done yet",
-        "write `snapshot(keep=3)`",
     )
 
 

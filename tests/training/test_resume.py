@@ -17,7 +17,7 @@ import pytest
 import lrdsl
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.training.callback import ScheduleCallback
-from lrdsl.training.snapshots import sha256_of
+from lrdsl.training.manifest import sha256_of
 
 from .weights import fit, make_model, weights_of
 

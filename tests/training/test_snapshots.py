@@ -17,7 +17,7 @@ import pytest
 import lrdsl
 from lrdsl.training import snapshots as snapshots_module
 from lrdsl.training.callback import ScheduleCallback
-from lrdsl.training.snapshots import MANIFEST
+from lrdsl.training.manifest import MANIFEST
 
 from .weights import fit, make_model, make_rows, weights_of
 
@@ -102,6 +102,7 @@ def test_manifest_says_what_each_file_is() -> None:
         "rate": float(np.float32(callback.plan.values(11))),
         "metrics": {"loss": history.history["loss"][1]},
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "metrics_epoch": 2,
     }
     assert second["index"] == 2
     assert [saved.sha256 for saved in callback.saved] == [first["sha256"], second["sha256"]]
@@ -124,14 +125,19 @@ def test_cycle_that_ends_inside_an_epoch_is_saved_before_the_next_step(together:
     steps = 8
     callback = lrdsl.compile("linear(from=1, to=0.5) for 12 steps repeat snapshot")
     model = make_model(steps, steps_per_execution=together)
-    fit(model, callback, steps, epochs=3)
+    history = fit(model, callback, steps, epochs=3)
     assert names("snapshots")[:2] == [
         "snapshot-01-step-000012.keras",
         "snapshot-02-epoch-003.keras",
     ]
     first, second = manifest("snapshots")
-    assert (first["epoch"], first["step"], first["metrics"]) == (1.5, 11, None)
+    assert (first["epoch"], first["step"]) == (1.5, 11)
     assert (second["epoch"], second["step"]) == (3, 23)
+    # Its metrics are those of the epoch that it was saved in, and are marked so.
+    assert (first["metrics_epoch"], second["metrics_epoch"]) == (2, 3)
+    losses = history.history["loss"]
+    assert [one["metrics"]["loss"] for one in (first, second)] == losses[1:]
+    assert [one.metrics for one in callback.saved] == [first["metrics"], second["metrics"]]
     rates = callback.plan.values().astype(np.float32)
     assert first["rate"] == float(rates[11])
     expected = -rates[:8] - np.where(np.arange(8) < 4, rates[8:16], 0)
@@ -352,25 +358,6 @@ def test_model_that_cannot_be_saved_is_named_and_training_goes_on() -> None:
     listed = ["snapshot-01-epoch-002.keras", "snapshot-03-epoch-006.keras"]
     assert names("snapshots") == [*listed, MANIFEST]
     assert [entry["file"] for entry in manifest("snapshots")] == listed
-
-
-def test_outdated_model_stays_when_its_successor_cannot_be_listed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    write, calls = snapshots_module.write_text, []
-
-    def failing(path: Path, text: str) -> None:
-        calls.append(path)
-        if len(calls) == 3:  # the empty list, the first model's, the second's
-            raise OSError(30, "Read-only file system")
-        write(path, text)
-
-    monkeypatch.setattr(snapshots_module, "write_text", failing)
-    callback = lrdsl.compile("linear(from=1, to=0.5) for 2 repeat snapshot(keep=1)")
-    with pytest.warns(RuntimeWarning, match="Read-only file system"):
-        fit(make_model(STEPS), callback, STEPS, epochs=4)
-    assert names("snapshots") == ["snapshot-01-epoch-002.keras", MANIFEST]
-    assert [entry["index"] for entry in manifest("snapshots")] == [1]
 
 
 def test_saving_changes_nothing_in_training() -> None:

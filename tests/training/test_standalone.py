@@ -46,8 +46,10 @@ BACKENDS = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
 SCHEDULE = "train 2 epochs of 6 steps  warmup(3 steps) then cosine(max=0.1, cycles=2) snapshot"
 
 
-def run(folder: Path, options: str, backend: str) -> subprocess.CompletedProcess[str]:
-    text = module_text(lrdsl.loads(SCHEDULE).plan())
+def run(
+    folder: Path, options: str, backend: str, schedule: str = SCHEDULE
+) -> subprocess.CompletedProcess[str]:
+    text = module_text(lrdsl.loads(schedule).plan())
     (folder / "schedule.py").write_text(text, encoding="utf-8")
     (folder / "train.py").write_text(TRAIN.replace("{options}", options), encoding="utf-8")
     return subprocess.run(
@@ -70,6 +72,35 @@ def test_every_step_uses_the_planned_rate_and_snapshots_are_saved(
     assert saved == ["snapshot-01.keras", "snapshot-02.keras"]
 
 
+def test_stop_ends_the_training_after_the_last_step_planned(tmp_path: Path) -> None:
+    schedule = "train 2 epochs of 6 steps  linear(from=0.1, to=0.05) until 9 steps then stop"
+    stopped = TRAIN.partition("weights = ")[0] + (
+        "weights = -model.get_weights()[0][:, 0]\n"
+        "rates = schedule.rates().astype('float32')\n"
+        "assert len(rates) == 9\n"
+        "assert np.array_equal(weights, [*rates, 0, 0, 0]), weights\n"
+        "assert history.history['learning_rate'] == [float(rates[5]), float(rates[8])]\n"
+    )
+    text = module_text(lrdsl.loads(schedule).plan())
+    (tmp_path / "schedule.py").write_text(text, encoding="utf-8")
+    (tmp_path / "train.py").write_text(stopped.replace("{options}", "{}"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=tmp_path,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": BACKENDS[0]},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_steps_per_execution_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "{'steps_per_execution': 3}", BACKENDS[0])
     assert "a rate for every step needs steps_per_execution=1" in done.stderr
+
+
+def test_snapshots_of_which_some_are_dropped_are_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "{}", BACKENDS[0], f"{SCHEDULE}(keep=1)")
+    assert "this callback keeps all snapshots, and the plan does not" in done.stderr
+    assert not (tmp_path / "snapshots").exists()

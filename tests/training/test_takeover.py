@@ -261,6 +261,7 @@ def test_what_a_person_is_told() -> None:
     assert callback.taken_over[0].as_json() == {
         "name": "CosineDecay",
         "place": "optimizer",
+        "part": None,
         "rate": 0.5,
         "step": 0,
         "schedule": "cosine(max=0.5) for 100 steps",

@@ -23,12 +23,23 @@ class SumOfPredictions(keras.losses.Loss):  # type: ignore[misc]
 
 
 def make_model(
-    weights: int, optimizer: Any = None, model_class: Any = keras.Model, **options: Any
+    weights: int,
+    optimizer: Any = None,
+    model_class: Any = keras.Model,
+    *,
+    layers: Sequence[str | None] = (None,),
+    **options: Any,
 ) -> Any:
-    """Return a compiled model of `weights` weights, all 0; a rate of 1 unless said."""
+    """Return a compiled model of `weights` weights, all 0; a rate of 1 unless said.
+
+    With the names of several `layers`, each has as many weights, and they are added up.
+    """
     inputs = keras.Input((weights,))
-    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
-    model = model_class(inputs, layer(inputs))
+    outputs = [
+        keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=name)(inputs)
+        for name in layers
+    ]
+    model = model_class(inputs, keras.layers.add(outputs) if outputs[1:] else outputs[0])
     model.compile(
         optimizer if optimizer is not None else keras.optimizers.SGD(1.0),
         loss=SumOfPredictions(),
@@ -54,8 +65,8 @@ def make_dataset(steps: int, *, known: bool = True, last: int = BATCH) -> Any:
     return data if known else data.filter(lambda x, y: True)
 
 
-def weights_of(model: Any) -> NDArray[np.float32]:
-    return np.asarray(keras.ops.convert_to_numpy(model.trainable_variables[0])[:, 0])
+def weights_of(model: Any, layer: int = 0) -> NDArray[np.float32]:
+    return np.asarray(keras.ops.convert_to_numpy(model.trainable_variables[layer])[:, 0])
 
 
 def summed_rates(rates: NDArray[np.float32], epochs: int) -> NDArray[np.float32]:

@@ -10,15 +10,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.training.feeds.parts import Rates, parts_of
+
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
 LEFT: WeakKeyDictionary[Any, np.float32] = WeakKeyDictionary()
-"""The rate that each optimizer was left with."""
+"""The rate that each optimizer, or part of one, was left with."""
 
 
 class Feed(Protocol):
-    """Feeds a model's train step with rates, and tells which rates it used."""
+    """Feeds a model's train step with rates, and tells which rates it used.
+
+    Arrays of rates have a row for each step, and a column for each part of the optimizer.
+    """
 
     size: int
     """How many steps can be fed at once."""
@@ -43,11 +48,17 @@ class Feed(Protocol):
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
 
+    def follow(self, plan: Plan) -> bool:
+        """Take a plan that differs in steps to come; return whether the step suits it."""
+
     def last_targets(self) -> dict[str, float]:
         """Return what the last step that ran used of the other targets."""
 
-    def last_used(self) -> np.float32 | None:
-        """Return the rate of the last step that ran, None if none has."""
+    def last_used(self) -> NDArray[np.float32] | None:
+        """Return the rates of the last step that ran, None if none has."""
+
+    def note_left(self) -> None:
+        """Note in `LEFT` what each part was left with."""
 
 
 def make_feed(model: Any, plan: Plan) -> Feed:
@@ -71,21 +82,20 @@ def apply_name() -> str:
     return "stateless_apply" if keras.backend.backend() == "jax" else "apply"
 
 
-def rate_owner(optimizer: Any) -> Any:
-    """Return the optimizer that holds the rate: the inner one of a LossScaleOptimizer."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
+def note_left(optimizer: Any, rates: Rates, last: NDArray[np.float32]) -> None:
+    """Note in `LEFT` what the parts of an optimizer were left with, as `rates` has them."""
+    row = np.atleast_1d(last)
+    for part, number in zip(parts_of(optimizer), rates.of_part, strict=True):
+        LEFT[part.optimizer] = row[number]
 
 
-def rate_variable(optimizer: Any) -> Any:
-    """Return where the optimizer keeps its rate: a variable, a schedule or a function."""
-    return getattr(rate_owner(optimizer), "_learning_rate", None)
+def rate_left_in(model: Any, optimizer: Any) -> np.float32 | None:
+    """Return the last rate that we had a model's optimizer, or a part of it, use.
 
-
-def rate_left_in(model: Any) -> np.float32 | None:
-    """Return the last rate that we had the model's optimizer use, None if there is none."""
+    None if there is none.
+    """
     shadow = vars(model).get("make_train_function")
     feed = getattr(shadow, "__self__", None)
-    if feed is not None and hasattr(feed, "last_used"):  # of a `fit` that broke off
-        rate: np.float32 | None = feed.last_used()
-        return rate
-    return LEFT.get(model.optimizer)
+    if feed is not None and hasattr(feed, "note_left"):  # of a `fit` that broke off
+        feed.note_left()
+    return LEFT.get(optimizer)

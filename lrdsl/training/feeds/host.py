@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.training.feeds import LEFT, rate_owner
-from lrdsl.training.feeds.targets import Columns, Targets
+from lrdsl.training.feeds import LEFT
+from lrdsl.training.feeds.all_targets import AllTargets
+from lrdsl.training.feeds.parts import parts_of
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -27,41 +27,27 @@ WINDOW = 512
 """Steps held at once.  On these backends it costs nothing but the tape's scalars."""
 
 
-def rate_owners(optimizer: Any) -> tuple[Any, ...]:
-    """Return the optimizers that hold rates: one, or the parts of a MultiOptimizer.
-
-    The parts that a function chooses are known once the optimizer is built, as it is when
-    `fit` begins.
-    """
-    inner = getattr(optimizer, "inner_optimizer", None)
-    if inner is not None:
-        return rate_owners(inner)
-    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        return tuple(optimizer.optimizers)
-    return (optimizer,)
-
-
 class HostFeed:
     """Feeds a model's train step with rates, and tells which rates it used."""
 
     _APPLY = "apply"
     """The method of an optimizer that the train step calls once for each batch."""
 
-    def __init__(self, model: Any, plan: Plan, columns: Columns | None) -> None:
+    def __init__(self, model: Any, plan: Plan, make_columns: Callable[[], Any] | None) -> None:
         self._model = model
         self._optimizer = model.optimizer
-        self._owners = rate_owners(model.optimizer)
-        self._variables = [owner._learning_rate for owner in self._owners]
+        self._parts = parts_of(model.optimizer)
+        self._variables = [part.rate for part in self._parts]
         self._source = plan.program.source
         self.size = max(WINDOW, int(model.steps_per_execution))
         self.has_stepped = False
         self.on_detach: Callable[[], None] = lambda: None
 
         self._plan = plan
-        self._targets = Targets(rate_owner(model.optimizer), plan, columns, self.size + 1)
+        self._targets = AllTargets(self._parts, plan, self.size + 1, make_columns)
         self._start = 0
 
-        parts = len(self._owners)
+        parts = len(self._parts)
         self._none = np.zeros(parts, np.float32)  # for steps that nobody planned
         self._table = np.empty((0, parts), np.float32)
         self._tape: list[Any] = []  # of the backend's arrays: to read one is to wait for it
@@ -110,20 +96,23 @@ class HostFeed:
             other.detach()
         self._apply = getattr(self._optimizer, self._APPLY)
         self._shadow(self._optimizer, self._APPLY, self._shadow_apply)
-        for part, owner in enumerate(self._owners):
-            for name in self._update_methods(owner):
-                self._shadow(owner, name, self._noting(part, getattr(owner, name)))
+        for number, part in enumerate(self._parts):
+            for name in self._update_methods(part.optimizer):
+                update = getattr(part.optimizer, name)
+                self._shadow(part.optimizer, name, self._noting(number, update))
         self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
-        self._take_function()
+        try:
+            self._take_function()
+        except BaseException:  # what the update reads is found by tracing it
+            self.detach()
+            raise
 
     def detach(self) -> None:
         """Leave model and optimizer as they were, but for the rate; any number of times."""
         if not self._attached:
             return
-        self._note_last_used()
-        if self._last_used is not None:
-            LEFT[self._optimizer] = self.last_used()
+        self.note_left()
         self.on_detach()
         self._attached = False
         for holder, name, former, ours in reversed(self._shadows):
@@ -184,7 +173,7 @@ class HostFeed:
                 f"the train step calls `optimizer.{name}` more than once for a batch",
                 f"let `train_step` call `self.optimizer.{name}` once for each batch",
             )
-        self._given = [None] * len(self._owners)
+        self._given = [None] * len(self._parts)
         self._in_apply = True
 
     def _check_applied(self) -> None:
@@ -218,16 +207,9 @@ class HostFeed:
     # -- Rates in, rates out -------------------------------------------------------------
 
     def feed(self, rates: NDArray[np.float32], start: int) -> None:
-        """Give the rates of the steps from `start` on, at most `size`; any beyond have 0.
-
-        A row of several rates has one for each part of a MultiOptimizer; a single one is
-        for all parts.
-        """
+        """Give the rates of the steps from `start` on, at most `size`; any beyond have 0."""
         self._note_last_used()
-        table = rates if rates.ndim == 2 else rates[:, None]
-        self._table = np.array(
-            np.broadcast_to(table, (len(table), len(self._owners))), np.float32, order="C"
-        )
+        self._table = np.array(rates, np.float32, order="C")
         self._tape = []
         self._start = start
         self._targets.go_to(start)
@@ -235,20 +217,29 @@ class HostFeed:
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
         tape = list(self._tape)  # another thread may ask beside a running step
-        rates = self._read(tape[: self.size]) if tape else np.empty((0, len(self._owners)))
-        return len(tape), np.asarray(rates[:, 0] if len(self._owners) == 1 else rates)
+        none = np.empty((0, len(self._parts)), np.float32)
+        return len(tape), self._read(tape[: self.size]) if tape else none
+
+    def follow(self, plan: Plan) -> bool:
+        """Take a plan that differs in steps to come; return whether the step suits it."""
+        return self._targets.follow(plan)
 
     def last_targets(self) -> dict[str, float]:
         """Return what the last step that ran used of the other targets."""
         count = len(self._tape)
         return self._targets.values(self._start + count - 1) if count else {}
 
-    def last_used(self) -> Any:
-        """Return the rate of the last step that ran, None if none has."""
+    def last_used(self) -> NDArray[np.float32] | None:
+        """Return the rates of the last step that ran, None if none has."""
         if self._attached:
             self._note_last_used()
-        last = self._last_used
-        return last if last is None or len(last) > 1 else last[0]
+        return self._last_used
+
+    def note_left(self) -> None:
+        """Note in `LEFT` what each part was left with."""
+        last = self.last_used()
+        if last is not None:
+            LEFT.update(zip((part.optimizer for part in self._parts), last, strict=True))
 
     def _note_last_used(self) -> None:
         if self._tape:
@@ -256,7 +247,7 @@ class HostFeed:
 
     def _own_floats(self) -> AbstractContextManager[None]:
         """Let the optimizer have the running step's floats, while it updates in Python."""
-        if not self._targets.names:
+        if not self._targets:
             return nullcontext()
         return self._targets.plain(self._start + len(self._tape))
 

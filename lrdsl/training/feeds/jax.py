@@ -60,8 +60,8 @@ class _Step:
 
         self.is_compiled = not feed._model.run_eagerly and bool(feed._model.jit_compile)
         self.call: Any = jax.jit(step, donate_argnums=0) if self.is_compiled else step
-        self.targets, self.columns = feed._targets, feed._columns
-        if self.targets.names and self.is_compiled:
+        self.targets = feed._targets
+        if self.targets and self.is_compiled:
             feed.find_columns()
 
     def serves(self, feed: JaxFeed) -> bool:
@@ -107,16 +107,18 @@ class JaxFeed(HostFeed):
     _APPLY = "stateless_apply"
 
     def __init__(self, model: Any, plan: Plan) -> None:
-        self._columns = _Columns()
-        super().__init__(model, plan, self._columns)
-        # Where the rates lie in the optimizer's state.
-        ids = [id(variable) for variable in model.optimizer.variables]
-        self._places = [ids.index(id(variable)) for variable in self._variables]
+        super().__init__(model, plan, _Columns)
         self._kept: _Step | None = None
         self._fed: Any = None
         self._applied: Any = None  # what `apply` gave for the tape
         self._trace: Any = None  # of the step
         self._state: Any = None  # what the running step was given
+
+    @property
+    def _places(self) -> list[int]:
+        """Where the rates lie in the optimizer's state; a callback may build more of it."""
+        ids = [id(variable) for variable in self._optimizer.variables]
+        return [ids.index(id(variable)) for variable in self._variables]
 
     def detach(self) -> None:
         """Leave model and optimizer as they were, but for the rate; any number of times."""
@@ -131,11 +133,12 @@ class JaxFeed(HostFeed):
             kept = vars(function)[_KEPT] = _Step(self)
         kept.feed = self
         self._kept = kept
-        self._targets, self._columns = kept.targets, kept.columns
+        self._targets = kept.targets
 
         def step(state: Any, data: Any) -> Any:
             self._state = state
-            numbers = self._columns.numbers(len(self._tape))
+            place = len(self._tape)
+            numbers = [columns.numbers(place) for columns in self._targets.columns]
             logs, state, used = kept.call(state, self._next_rates(), numbers, data)
             self._tape.append(used)
             self.has_stepped = True
@@ -180,7 +183,8 @@ class JaxFeed(HostFeed):
     def _step(self, train_step: Any, state: Any, rates: Any, numbers: Any, data: Any) -> Any:
         """Run a step, or trace it."""
         self._fed = rates
-        self._columns.running = dict(zip(self._columns.tables, numbers, strict=True))
+        for columns, given in zip(self._targets.columns, numbers, strict=True):
+            columns.running = dict(zip(columns.tables, given, strict=True))
         self._applied = None
         self._trace = _running_trace()
         self._begin_step()
@@ -190,7 +194,8 @@ class JaxFeed(HostFeed):
             return logs, state, self._applied
         finally:
             self._in_step = self._in_apply = False
-            self._columns.running = None
+            for columns in self._targets.columns:
+                columns.running = None
             self._fed = self._applied = self._trace = None
             self._given = []  # holds no tracer when the trace is over
 
@@ -211,7 +216,8 @@ class JaxFeed(HostFeed):
                 "outside of `jax.lax` loops and conditions and of `jax.jit`",
             )
         state = list(optimizer_variables)
-        for part, place in enumerate(self._places):
+        places = self._places
+        for part, place in enumerate(places):
             state[place] = jnp.asarray(self._fed[part])
         try:
             with self._scheduled_floats():
@@ -222,14 +228,14 @@ class JaxFeed(HostFeed):
         # then it is the rate as `apply` left it.
         used = [
             state[place] if given is None else given
-            for place, given in zip(self._places, self._given, strict=True)
+            for place, given in zip(places, self._given, strict=True)
         ]
         self._applied = jnp.stack([jnp.asarray(rate, jnp.float32) for rate in used])
         return weights, state
 
     def _scheduled_floats(self) -> AbstractContextManager[None]:
         assert self._kept is not None
-        if self._targets.names and self._kept.is_compiled:
+        if self._targets and self._kept.is_compiled:
             return self._targets.standing_in()
         return self._own_floats()
 

@@ -11,7 +11,7 @@ steps of the plan are asked: if they agree, that is the answer; if not, `fit` is
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,7 @@ from lrdsl.diagnostics import Diagnostic, LrsError
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.training.feeds.parts import Part
 
 Key = tuple[Any, ...]
 """An expression: `("beta_2",)`, or an operator's name and its operands, keys or numbers."""
@@ -215,8 +216,9 @@ def available(optimizer: Any) -> list[str]:
     return sorted(found)
 
 
-def why_not(optimizer: Any, names: list[str]) -> Iterator[tuple[str, str, str]]:
+def why_not(part: Part, names: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Yield each name that this optimizer cannot have scheduled, why, and the repair."""
+    optimizer = part.optimizer
     kind = type(optimizer).__name__
     there = available(optimizer)
     listed = ", ".join(f"`{name}`" for name in there) or "none"
@@ -224,18 +226,18 @@ def why_not(optimizer: Any, names: list[str]) -> Iterator[tuple[str, str, str]]:
         if name in _ELSEWHERE:
             yield name, f"`{name}` cannot be scheduled: {_ELSEWHERE[name]}", "leave it out"
         elif name not in there:
-            yield name, f"`{kind}` has no `{name}`", f"what it has is {listed}"
+            yield name, f"{part} has no `{name}`", f"what it has is {listed}"
         elif name == "momentum" and vars(optimizer)[name] == 0:
             yield (
                 name,
-                f"`{kind}` was made with `momentum=0`, and keeps no momentum then",
+                f"{part} was made with `momentum=0`, and keeps no momentum then",
                 f"make it with any other number: `{kind}(momentum=0.9)`",
             )
     clips = [n for n in _CLIPS if n in names or vars(optimizer).get(n) is not None]
     if len(clips) > 1 and set(clips) & set(names):
         yield (
             next(name for name in clips if name in names),
-            f"`{kind}` clips by one of `{clips[0]}` and `{clips[1]}`, not by both",
+            f"{part} clips by one of `{clips[0]}` and `{clips[1]}`, not by both",
             "leave one of them out",
         )
 
@@ -244,17 +246,18 @@ class Targets:
     """The scheduled floats of one optimizer.
 
     Args:
-        optimizer: whose attributes are meant: the inner one of a LossScaleOptimizer.
+        part: whose attributes are meant.
         plan: what each of them is at every step.
         columns: where their tables live; None where updates run in Python at each step.
         width: steps that a table holds.
     """
 
-    def __init__(self, optimizer: Any, plan: Plan, columns: Columns | None, width: int) -> None:
-        self.names = [name for name in plan.program.targets if name != "lr"]
+    def __init__(self, part: Part, plan: Plan, columns: Columns | None, width: int) -> None:
+        self.names = part.floats_among(plan.targets)
         self.refused: LrsError | None = None
-        self._optimizer = optimizer
         self._columns = columns
+        self._part = part
+        self._optimizer = part.optimizer
         self._width = width
         self._plan = plan
         self._start = 0
@@ -262,6 +265,7 @@ class Targets:
         self._made: set[Slot] = set()
         self._read: set[str] = set()
         self._standing_in = False
+        self._held = _Held(part.optimizer)
 
     # -- For the feed ----------------------------------------------------------------------
 
@@ -272,7 +276,7 @@ class Targets:
             same = all(self._answer(key) == answer for key, answer in self._decided.items())
         except LrsError:
             same = False
-        if not same or self.names != [n for n in plan.program.targets if n != "lr"]:
+        if not same or self.names != self._part.floats_among(plan.targets):
             self._plan = former
             return False
         return True
@@ -293,26 +297,25 @@ class Targets:
         """Let the attributes be the schedule's while the update is traced."""
         assert self._columns is not None
         stand_ins = {name: self._columns.stand_in(self, (name,)) for name in self.names}
-        with _attributes(self._optimizer, stand_ins):
+        with self._held.attributes(stand_ins):
             self._standing_in = True
             try:
                 yield
                 unread = [name for name in self.names if name not in self._read]
                 if unread and self.refused is None:
-                    kind = type(self._optimizer).__name__
                     raise self.refusal(
-                        f"the update of `{kind}` does not read `{unread[0]}`",
+                        f"the update of {self._part} does not read `{unread[0]}`",
                         "leave it out",
                     )
             finally:
-                self._standing_in = False
+                self._standing_in = self._held.count > 1
         if self.refused is not None:  # somebody caught it
             raise self.refused
 
     @contextmanager
     def plain(self, step: int) -> Iterator[None]:
         """Let the attributes be one step's floats while the update runs."""
-        with _attributes(self._optimizer, self.values(step)):
+        with self._held.attributes(self.values(step)):
             yield
 
     # -- For `Scheduled` -------------------------------------------------------------------
@@ -389,16 +392,32 @@ class Targets:
         total = self._plan.total_steps
         assert total is not None
         stop = min(start + count, total)
-        values = self._plan.values(range(min(start, total - 1), max(stop, 1)), target=name)
+        steps = range(min(start, total - 1), max(stop, 1))
+        values = self._plan.values(steps, target=self.names[name])
         return np.append(values, np.full(count - len(values), values[-1]))
 
 
-@contextmanager
-def _attributes(holder: Any, values: Mapping[str, Any]) -> Iterator[None]:
-    """Let attributes be others for a while; not through `setattr`, which tracks."""
-    former = {name: vars(holder)[name] for name in values}
-    vars(holder).update(values)
-    try:
-        yield
-    finally:
-        vars(holder).update(former)
+class _Held:
+    """Lets attributes be others, until all who want that have done with it.
+
+    The replicas of a distribution strategy are threads of which one runs at a time: all of
+    them are within the update at once, and none may take its floats from the others.
+    """
+
+    def __init__(self, holder: Any) -> None:
+        self._holder = holder
+        self._former: dict[str, Any] = {}
+        self.count = 0
+
+    @contextmanager
+    def attributes(self, values: Mapping[str, Any]) -> Iterator[None]:
+        if self.count == 0:
+            self._former = {name: vars(self._holder)[name] for name in values}
+        vars(self._holder).update(values)  # not through `setattr`, which tracks
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+            if self.count == 0:
+                vars(self._holder).update(self._former)

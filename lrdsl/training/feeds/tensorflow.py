@@ -19,15 +19,18 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.training.feeds import LEFT, rate_owner, rate_variable
-from lrdsl.training.feeds.targets import ScheduledFloat, Slot, Targets
+from lrdsl.training.feeds import LEFT
+from lrdsl.training.feeds.all_targets import AllTargets
+from lrdsl.training.feeds.mirrored_columns import MirroredColumns
+from lrdsl.training.feeds.parts import build_optimizer, parts_of
+from lrdsl.training.feeds.tensorflow_columns import GraphColumns
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -66,34 +69,33 @@ class RateFeed:
         self._tf = tf
         self._model = model
         self._optimizer = model.optimizer
-        self._owner = rate_owner(model.optimizer)
-        self._rate = rate_variable(model.optimizer)
+        self._parts = parts_of(model.optimizer)
+        self._rates = [part.rate for part in self._parts]
         self._source = plan.program.source
         self.size = max(WINDOW, int(model.steps_per_execution))
         self.on_detach: Callable[[], None] = lambda: None
-        self._last_used: np.float32 | None = None
+        self._last_used: NDArray[np.float32] | None = None
 
-        # The table ends with a rate of 0, for steps that nobody planned.  The tape begins
-        # with the number of steps, as float32 (exact up to 2^24) to be one variable.
+        # A row for each step, a column for each part of the optimizer.  The table ends with
+        # rates of 0, for steps that nobody planned.  The tape begins with the number of
+        # steps, as float32 (exact up to 2^24) to be one variable.
         self._strategy = model.distribute_strategy
         self._table, self._tape = self._make_variable(), self._make_variable()
-        self._columns = _Columns()
-        self._targets = Targets(self._owner, plan, self._columns, self.size + 1)
+        self._targets = AllTargets(self._parts, plan, self.size + 1, self._make_columns)
         self._start = 0
 
         self._attached = False
-        self._shadows: list[tuple[Any, str, Any]] = []
+        self._shadows: list[tuple[Any, str, Any, Any]] = []
         self._former_function: Any = None
         self._our_function: Any = None
         self._kept_function: Any = None
         self._apply: Any = None
-        self._update_step: Any = None
         self._train_step: Any = None
 
         # What is known while a step is traced, or run eagerly.
         self._step = _Step()
-        # What the first variable's update was given in each replica, and where; None until.
-        self._used: dict[str | None, tuple[Any, Any] | None] = {}
+        # For each replica: what each part's first update was given, and where; None until.
+        self._used: dict[str | None, list[tuple[Any, Any] | None]] = {}
         self._refused: LrsError | None = None
         self.has_stepped = False
 
@@ -105,15 +107,16 @@ class RateFeed:
         if isinstance(other, RateFeed):  # left by a `fit` of another model that broke off
             other.detach()
         self._apply = self._optimizer.apply
-        self._update_step = self._owner.update_step
         self._train_step = self._model.train_step
         self._former_function = self._model.train_function
         self._shadow(self._optimizer, "apply", self._shadow_apply)
-        self._shadow(self._owner, "update_step", self._shadow_update_step)
+        for number, part in enumerate(self._parts):
+            update = part.optimizer.update_step
+            self._shadow(part.optimizer, "update_step", self._noting(number, update))
         self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
-        if self._targets.names and not self._optimizer.built:  # with its own floats
-            self._optimizer.build(self._model.trainable_variables)
+        if self._targets:  # with its own floats
+            build_optimizer(self._model)
         if self._kept_function is not None:
             self._model.train_function = self._our_function = self._kept_function
             return
@@ -136,14 +139,12 @@ class RateFeed:
         """Leave model and optimizer as they were, but for the rate; any number of times."""
         if not self._attached:
             return
-        self._note_last_used()
-        if self._last_used is not None:
-            LEFT[self._optimizer] = self._last_used
+        self.note_left()
         with self._tf.init_scope():  # a refusal comes while a step is being traced
             self.on_detach()
         self._attached = False
-        for holder, name, former in reversed(self._shadows):
-            if getattr(vars(holder).get(name), "__self__", None) is not self:
+        for holder, name, former, ours in reversed(self._shadows):
+            if vars(holder).get(name) is not ours:
                 continue  # somebody shadowed ours, which lets all pass from now on
             if former is None:
                 del vars(holder)[name]
@@ -166,7 +167,7 @@ class RateFeed:
 
     def _shadow(self, holder: Any, name: str, ours: Callable[..., Any]) -> None:
         # Into the instance's dictionary: Keras looks into what `setattr` is given.
-        self._shadows.append((holder, name, vars(holder).get(name)))
+        self._shadows.append((holder, name, vars(holder).get(name), ours))
         vars(holder)[name] = ours
 
     def _make_train_function(self) -> None:
@@ -275,49 +276,63 @@ class RateFeed:
                 "of loops and conditions, and do not decorate it",
             )
         tape = self._tape.read_value()
-        count = tape[0]
+        count = tape[0, 0]
         index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
-        rate = tf.gather(self._table, index)
+        planned = tf.unstack(tf.gather(self._table, index))
         # What we write waits for the gradients.  Where a dataset is at its end the step is
         # run once more, fails for want of data, and would else have counted by then.
         gradients = _tensors(grads)
         with tf.control_dependencies(gradients):
-            self._rate.assign(rate)
+            for rate, number in zip(self._rates, planned, strict=True):
+                rate.assign(number)
         replica = self._replica_of(self._tape)
-        self._used[replica] = None
+        self._used[replica] = [None] * len(self._parts)
         try:
             with self._targets_at(index):
                 result = self._apply(grads, *args, **kwargs)
         finally:
-            reading = self._used.pop(replica)
-        if reading is not None and reading[0] is self._step.place:
-            used = reading[1]
-        else:
-            # The update stands under a condition (accumulation, loss scaling): what is
-            # read back then is the rate as `apply` left it.
-            used = tf.convert_to_tensor(self._rate)
-        slots = tf.range(self.size + 1)
-        tape = tf.where(slots == index + 1, tf.cast(used, tf.float32), tape)
+            readings = self._used.pop(replica)
+        # Where an update stands under a condition (accumulation, loss scaling), what is read
+        # back is the rate as `apply` left it.
+        used = [
+            reading[1]
+            if reading is not None and reading[0] is self._step.place
+            else tf.convert_to_tensor(rate)
+            for reading, rate in zip(readings, self._rates, strict=True)
+        ]
+        slots = tf.range(self.size + 1)[:, None]
+        tape = tf.where(slots == index + 1, tf.cast(tf.stack(used), tf.float32), tape)
         with tf.control_dependencies(gradients):
             self._tape.assign(tf.where(slots == 0, count + 1.0, tape))
         return result
 
     def _targets_at(self, index: Any) -> AbstractContextManager[None]:
-        if not self._targets.names:
+        if not self._targets:
             return nullcontext()
         if self._tf.executing_eagerly():
             return self._targets.plain(self._start + int(index))
-        return self._columns.at(index, self._targets)
+        return self._looking_up(index)
 
-    def _shadow_update_step(
-        self, gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        replica = self._replica_of(variable)
-        if self._attached and replica in self._used and self._used[replica] is None:
-            # A read of its own, here: what anybody assigned since our `apply` began is seen.
-            used = self._tf.identity(self._tf.convert_to_tensor(learning_rate))
-            self._used[replica] = (self._here(), used)
-        return self._update_step(gradient, variable, learning_rate, *args, **kwargs)
+    @contextmanager
+    def _looking_up(self, index: Any) -> Iterator[None]:
+        with ExitStack() as stack:
+            for columns in self._targets.columns:
+                stack.enter_context(columns.at(index))
+            yield stack.enter_context(self._targets.standing_in())
+
+    def _noting(self, part: int, update: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(
+            gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
+        ) -> Any:
+            readings = self._used.get(self._replica_of(variable))
+            if self._attached and readings is not None and readings[part] is None:
+                # A read of its own, here: what anybody assigned since our `apply` began is
+                # seen.
+                used = self._tf.identity(self._tf.convert_to_tensor(learning_rate))
+                readings[part] = (self._here(), used)
+            return update(gradient, variable, learning_rate, *args, **kwargs)
+
+        return noting
 
     def _here(self) -> Any:
         eager = self._tf.executing_eagerly()  # where each thread has a graph of its own
@@ -331,12 +346,19 @@ class RateFeed:
         tf = self._tf
         with self._strategy.scope():
             return tf.Variable(
-                np.zeros(self.size + 1, np.float32),
+                np.zeros((self.size + 1, len(self._parts)), np.float32),
                 trainable=False,
                 # Each replica writes its own copy, and nobody adds them up.
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
+
+    def _make_columns(self) -> GraphColumns | MirroredColumns:
+        distribute = self._tf.distribute
+        mirrored = (distribute.MirroredStrategy, distribute.MultiWorkerMirroredStrategy)
+        if isinstance(self._strategy, mirrored):
+            return MirroredColumns(self._strategy, self.size + 1)
+        return GraphColumns()
 
     def _copies(self, variable: Any) -> tuple[Any, ...]:
         """Return what the replicas of this process have."""
@@ -364,31 +386,41 @@ class RateFeed:
     def feed(self, rates: NDArray[np.float32], start: int) -> None:
         """Give the rates of the steps from `start` on, at most `size`; any beyond have 0."""
         self._note_last_used()
-        table = np.zeros(self.size + 1, np.float32)
+        table = np.zeros((self.size + 1, len(self._parts)), np.float32)
         table[: len(rates)] = rates
         self._fill(self._table, table)
         self._start = start
         self._targets.go_to(start)
-        self._fill(self._tape, np.zeros(self.size + 1, np.float32))
+        self._fill(self._tape, np.zeros_like(table))
 
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
         tapes = np.stack([copy.numpy() for copy in self._copies(self._tape)])
-        count = int(tapes[0, 0])
+        count = int(tapes[0, 0, 0])
         used = tapes[:, 1 : 1 + min(count, self.size)]
         # A rate that is not the same in all replicas is none.
         return count, np.where((used == used[0]).all(axis=0), used[0], np.float32("nan"))
+
+    def follow(self, plan: Plan) -> bool:
+        """Take a plan that differs in steps to come; return whether the step suits it."""
+        return self._targets.follow(plan)
 
     def last_targets(self) -> dict[str, float]:
         """Return what the last step that ran used of the other targets."""
         count = self.used()[0]
         return self._targets.values(self._start + count - 1) if count else {}
 
-    def last_used(self) -> np.float32 | None:
-        """Return the rate of the last step that ran, None if none has."""
+    def last_used(self) -> NDArray[np.float32] | None:
+        """Return the rates of the last step that ran, None if none has."""
         if self._attached:
             self._note_last_used()
         return self._last_used
+
+    def note_left(self) -> None:
+        """Note in `LEFT` what each part was left with."""
+        last = self.last_used()
+        if last is not None:
+            LEFT.update(zip((part.optimizer for part in self._parts), last, strict=True))
 
     def _note_last_used(self) -> None:
         with self._tf.init_scope():  # a refusal comes while a step is being traced
@@ -403,58 +435,6 @@ class _Step(threading.local):
     is_open = False
     applications = 0
     place: Any = None  # its graph
-
-
-class _Columns:
-    """Tables in a variable each, made while the step is traced, that nobody tracks."""
-
-    def __init__(self) -> None:
-        import tensorflow as tf
-
-        self._tf = tf
-        self.stand_in = _stand_in()
-        self._variables: dict[Slot, Any] = {}
-        self._index: Any = None
-        self._seen: dict[Any, Any] = {}
-
-    @contextmanager
-    def at(self, index: Any, targets: Targets) -> Iterator[None]:
-        """Let `targets` stand in, at the place of the tables that `index` says."""
-        self._index = index
-        try:
-            with targets.standing_in():
-                yield
-        finally:
-            self._index = None
-            self._seen.clear()
-
-    def make(self, slot: Slot, values: NDArray[np.float64]) -> None:
-        with self._tf.init_scope():  # outside of the graphs that are being traced
-            numbers = self._tf.constant(values, slot[1])
-            self._variables[slot] = self._tf.Variable(numbers, trainable=False)
-
-    def fill(self, slot: Slot, values: NDArray[np.float64]) -> None:
-        self._variables[slot].assign(self._tf.constant(values, slot[1]))
-
-    def look_up(self, slot: Slot, *, weak: bool) -> Any:
-        # Once for each graph: an update under a condition has one of its own.
-        place = (self._tf.compat.v1.get_default_graph(), slot)
-        if place not in self._seen:
-            self._seen[place] = self._tf.gather(self._variables[slot], self._index)
-        return self._seen[place]
-
-
-@functools.cache
-def _stand_in() -> type[ScheduledFloat]:
-    """Return what stands in for floats, after telling TensorFlow what its tensor is."""
-    import tensorflow as tf
-
-    def convert(value: Any, dtype: Any = None, name: Any = None, as_ref: bool = False) -> Any:
-        return value.as_tensor(None if dtype is None else dtype.name)
-
-    # Rather than by `__tf_tensor__`, which is not told the type of the tensor beside.
-    tf.register_tensor_conversion_function(ScheduledFloat, convert)
-    return ScheduledFloat
 
 
 def _tensors(gradients: Any) -> list[Any]:

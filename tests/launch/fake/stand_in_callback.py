@@ -13,7 +13,8 @@ def ScheduleCallback(program, *, snapshots, on_plan, base, take_over, **state):
         resumed = None
         earlier = ()
         missed = ()
-        applied = np.empty(0, np.float32)
+        never_due = ()
+        applied_rates = None
         applied_steps = np.empty(0, np.int64)
 
         def on_train_begin(self):
@@ -25,6 +26,7 @@ def ScheduleCallback(program, *, snapshots, on_plan, base, take_over, **state):
             )
             on_plan(self.plan)
             self.applied_steps = np.arange(self.plan.total_steps)
-            self.applied = self.plan.values().astype(np.float32) * self.model.sabotage
+            rates = self.plan.values().astype(np.float32)
+            self.applied_rates = {"lr": rates * self.model.sabotage}
 
     return Ours()

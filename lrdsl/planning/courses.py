@@ -1,0 +1,131 @@
+"""What metrics do over the epochs of a training: recorded, or supposed."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from lrdsl.planning.stalls import Judge, Look, Rules
+
+Row: TypeAlias = Mapping[str, float]
+"""The metrics of one epoch, by name; empty where the epoch was not seen."""
+
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+class MetricError(Exception):
+    """A metric that should be there, or that is not a number.
+
+    Attributes:
+        metric: its name.
+        epoch: the epoch after which it was looked at, from 0.
+        there: the metrics that there are; None where it is there and not a number.
+    """
+
+    def __init__(self, metric: str, epoch: int, there: tuple[str, ...] | None) -> None:
+        super().__init__(metric, epoch, there)
+        self.metric = metric
+        self.epoch = epoch
+        self.there = there
+
+
+class Course(Protocol):
+    """Tells what metrics did, epoch by epoch."""
+
+    @property
+    def known(self) -> int:
+        """How many epochs are known."""
+
+    def looks(self, metric: str, rules: Rules, first: int) -> Iterator[Look]:
+        """Yield what there is to look at of a metric, epoch by epoch from `first` on.
+
+        Raises:
+            MetricError: the metric is not there, or not a number.
+        """
+
+    def compare(self, metric: str, sign: str, limit: float, epoch: int) -> bool:
+        """Return whether `metric sign limit` holds after an epoch.
+
+        Raises:
+            MetricError: the metric is not there, or not a number.
+        """
+
+    def tell(self, metric: str, epoch: int) -> str:
+        """Return a metric's value after an epoch in words, empty where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was measured: a row of metrics for each epoch from the first on."""
+
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def known(self) -> int:
+        """How many epochs are known."""
+        return len(self.rows)
+
+    def looks(self, metric: str, rules: Rules, first: int) -> Iterator[Look]:
+        """Yield what there is to look at of a metric; see `Course`."""
+        return map(Judge(rules).take, self._values(metric, first, nan=rules.skips_nan))
+
+    def compare(self, metric: str, sign: str, limit: float, epoch: int) -> bool:
+        """Return whether `metric sign limit` holds after an epoch; see `Course`."""
+        value = next(self._values(metric, epoch, nan=False))
+        return value is not None and bool(_COMPARE[sign](value, limit))
+
+    def tell(self, metric: str, epoch: int) -> str:
+        """Return a metric's value after an epoch in words."""
+        value = self.rows[epoch].get(metric)
+        return "" if value is None else f"{value:.6g}"
+
+    def _values(self, metric: str, first: int, *, nan: bool) -> Iterator[float | None]:
+        for epoch in range(first, len(self.rows)):
+            value = observation(self.rows[epoch], metric, epoch)
+            if value is not None and value != value and not nan:
+                raise MetricError(metric, epoch, None)
+            yield value
+
+
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """Metrics that get better until epoch `first`, and from there on stall.
+
+    Each condition then holds as soon as it can from that epoch on.
+    """
+
+    first: int
+    known: int
+
+    def looks(self, metric: str, rules: Rules, first: int) -> Iterator[Look]:
+        """Yield what there is to look at of a metric; see `Course`."""
+        for count, epoch in enumerate(range(first, self.known), 1):
+            better = count == rules.accumulation or epoch < self.first
+            yield None if count % rules.accumulation else partial(bool, better)
+
+    def compare(self, metric: str, sign: str, limit: float, epoch: int) -> bool:
+        """Return whether the comparison holds after an epoch."""
+        return epoch >= self.first
+
+    def tell(self, metric: str, epoch: int) -> str:
+        """Return nothing: the metric has no value."""
+        return ""
+
+
+def observation(row: Row, metric: str, epoch: int) -> float | None:
+    """Return a metric's value, None where the epoch did not measure it.
+
+    Without any `val_…` beside it a `val_…` metric was not measured: `validation_freq`.
+
+    Raises:
+        MetricError: it should have been measured.
+    """
+    if metric in row:
+        return float(row[metric])
+    validated = any(name.startswith("val_") for name in row)
+    if not row or (metric.startswith("val_") and not validated):
+        return None
+    raise MetricError(metric, epoch, tuple(row))
