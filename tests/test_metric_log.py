@@ -125,7 +125,8 @@ def test_a_cell_that_is_no_number_is_shown_in_its_place() -> None:
         "3 | 1,0.7,O.9\n"
         "  |       ^^^ must be a number\n"
         "  |\n"
-        "  = help: write a number such as `0.25`, with a point, or `NA` where the epoch has none"
+        "  = help: write a number such as `0.25`, with a point, or `NA` where the epoch has "
+        "none"
     )
 
 

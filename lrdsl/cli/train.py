@@ -18,11 +18,11 @@ from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
 from lrdsl.cli.options import horizon_options, open_program
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
-from lrdsl.training.cluster import is_chief_of_cluster
+from lrdsl.training.cluster import is_chief_of_cluster, is_one_of_several
 from lrdsl.training.course import Course, Terms
 from lrdsl.training.dialogue import Status, Tone
 from lrdsl.training.earlier_run import EarlierRun, choose, read_earlier_run
-from lrdsl.training.early import Horizon, plan_early
+from lrdsl.training.early import Early, Horizon, plan_early
 from lrdsl.training.files import replacing
 from lrdsl.training.launch import run
 from lrdsl.training.run_folder import (
@@ -136,6 +136,8 @@ def train(
     """  # noqa: D301 - click wants the backspace itself
     _check_options(run_folder, out, file, commit_every, keep=keep, adopt=adopt)
     is_chief = is_chief_of_cluster(os.environ)
+    # Until all have met in `fit`, the others would wait for a chief that ends.
+    waits_for_others = is_one_of_several(os.environ)
     dialogue = TerminalDialogue(yes=yes) if is_chief else WorkerDialogue()
     now = datetime.now().astimezone()
     started = now.isoformat("T", "seconds")
@@ -157,7 +159,8 @@ def train(
         )
         if not is_chief:
             folder = RunFolder(_folder_for_nobody(), chosen_by_user=True)
-        folder.check()
+        if not waits_for_others:
+            folder.check()
     except (FolderError, TargetError) as error:
         raise click.UsageError(str(error)) from None
     commit_every = 1 if commit_every is None else commit_every
@@ -171,6 +174,8 @@ def train(
         if choice is None:
             former.check_plan(program, horizon, stated_base)
     early = plan_early(program, horizon)
+    if waits_for_others and not dry_run:
+        early = Early(why_not=early.why_not or "all machines")
     if early.plan is None:
         dialogue.say(f"the plan is shown when `fit` starts, as it needs {early.why_not}")
     else:

@@ -53,13 +53,15 @@ class BestWeights:
                 remove(path)
 
     def put_back(self, epoch: int) -> bool:
-        """Give the model the weights that it had after `epoch`; return whether they are known."""
+        """Give the model the weights it had after `epoch`; return whether they are known."""
         if epoch not in self._kept and self._folder is not None:
             with suppress(OSError, ValueError), np.load(self._path(epoch)) as found:
                 now = self._model.get_weights()
                 self._kept[epoch] = [
                     # What NumPy does not know itself, such as bfloat16, comes as its bits.
-                    found[name].view(weight.dtype) if found[name].dtype.kind == "V" else found[name]
+                    found[name].view(weight.dtype)
+                    if found[name].dtype.kind == "V"
+                    else found[name]
                     for name, weight in zip(found.files, now, strict=True)
                 ]
         if epoch not in self._kept:

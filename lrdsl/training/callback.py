@@ -367,8 +367,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if folder is not None:
             self._raise(folder.open(self.model))
         horizon = (self.params["epochs"], plan.epochs, plan.steps_per_epoch)
-        bases = (plan.base, sorted(plan.bases.items()))
-        agreed = f"{plan.program.text}\n{horizon} {bases} {begins}"
+        own = (plan.base, sorted(plan.bases.items()))
+        agreed = f"{plan.program.text}\n{horizon} {own} {begins}"
         workers.agree(agreed, self.program.source)
         for part, rate in gives_way.items():
             put_number(self.model, part, rate)

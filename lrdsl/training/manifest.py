@@ -165,7 +165,7 @@ def _read_entry(path: Path, entry: Any) -> SavedSnapshot:
             sha256=str(entry["sha256"]),
             metrics_epoch=None if at is None else _whole(at),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, ManifestError):
             raise
         raise ManifestError(f"`{path}` is not a list of snapshots: {error!r:.200}") from None

@@ -71,7 +71,7 @@ class Text:
         """Return the plan, of a run that measured these where the text reacts to them."""
         program = lrdsl.loads(f"train {self.train}\n{self.text}")
         plan = program.plan(base=self.base)
-        rows = [{name: value for name in program.metrics} for value in metrics]
+        rows = [dict.fromkeys(program.metrics, value) for value in metrics]
         return plan.replay(rows) if rows else plan
 
     def values(self, record: Record) -> Floats:

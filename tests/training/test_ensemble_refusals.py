@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lrdsl
 from lrdsl.training import manifest as manifest_module
@@ -253,6 +256,7 @@ def test_class_that_is_not_known_is_asked_for(folder: Path) -> None:
         ({"step": "7"}, "is not a list of snapshots"),
         ({"index": True}, "is not a list of snapshots"),
         ({"rate": None}, "is not a list of snapshots"),
+        ({"rate": 10**400}, "is not a list of snapshots"),
         ({"metrics": [1]}, "is not a list of snapshots"),
         ({"metrics": {"loss": "os.remove"}}, "is not a list of snapshots"),
         ({"metrics": {"loss": [[]]}}, "is not a list of snapshots"),
@@ -286,3 +290,34 @@ def test_deeply_nested_list_is_refused(folder: Path) -> None:
     (folder / MANIFEST).write_text('{"format": 1, "snapshots": ' + "[" * 100_000)
     with pytest.raises(ValueError, match="is not a list of snapshots"):
         lrdsl.Ensemble.load(folder)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+FIELDS = ("file", "index", "epoch", "step", "rate", "metrics", "sha256", "metrics_epoch")
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES), VALUES)
+def test_any_list_is_read_or_refused_as_a_list(changes: dict[str, Any], other: Any) -> None:
+    entry = {
+        "file": SECOND,
+        "index": 1,
+        "epoch": 1,
+        "step": 3,
+        "rate": 0.1,
+        "metrics": {"loss": 1},
+        "sha256": "0" * 64,
+        "metrics_epoch": 1,
+    }
+    for record in ({"format": 1, "snapshots": [{**entry, **changes}]}, other):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, MANIFEST).write_text(json.dumps(record))
+            try:
+                (found,) = manifest_module.read_manifest(Path(folder))
+            except manifest_module.ManifestError:
+                continue
+            assert found.path.parent == Path(folder)
+            assert all(isinstance(found.metric(name), float) for name in found.metrics or ())

@@ -160,7 +160,8 @@ def test_second_optimizer_in_the_model() -> None:
     assert_says(
         refused_fit(model),
         "the model holds another optimizer besides its own: `critic_optimizer`",
-        "so far lrdsl applies a schedule to one optimizer: train with the one given to `compile`",
+        "so far lrdsl applies a schedule to one optimizer: train with the one given to "
+        "`compile`",
     )
 
 
