@@ -20,20 +20,25 @@ HORIZONS = {
     "flat_cosine": {"epochs": 60, "steps_per_epoch": 100},
     "formula": {"epochs": 100, "steps_per_epoch": 100},
     "overlapping_warmup": {"epochs": 60, "steps_per_epoch": 100},
+    "plateau": {"epochs": 100, "steps_per_epoch": 100},
     "resnet": {},
     "snapshot": {"epochs": 60, "steps_per_epoch": 38},
+    "until_stalled": {"epochs": 60, "steps_per_epoch": 100},
     "warm_restarts": {"epochs": 70, "steps_per_epoch": 100},
     "warmup_factor": {"epochs": 60, "steps_per_epoch": 100},
+    "warmup_plateau": {"epochs": 60, "steps_per_epoch": 38},
     "warmup_stable_decay": {},
 }
 
-# These react to metrics, so no one curve can be drawn of them.
-REACTIVE = ("plateau", "until_stalled")
+# Pictures of examples that react to metrics, and have: the example, and the log.
+REPLAYS = {"warmup_plateau_replayed": ("warmup_plateau", "digits_log.csv")}
 
 
 def plan_of(name: str) -> Plan:
     """Return the plan of an example, as its picture shows it."""
-    return lrdsl.load(EXAMPLES / f"{name}.lrs").plan(**HORIZONS[name])
+    example, log = REPLAYS.get(name, (name, None))
+    plan = lrdsl.load(EXAMPLES / f"{example}.lrs").plan(**HORIZONS[example])
+    return plan if log is None else plan.replay(lrdsl.read_metrics(EXAMPLES / log))
 
 
 def main(folder: Path = PICTURES) -> None:
@@ -41,7 +46,7 @@ def main(folder: Path = PICTURES) -> None:
     from lrdsl.plotting import save
 
     folder.mkdir(exist_ok=True)
-    for name in HORIZONS:
+    for name in (*HORIZONS, *REPLAYS):
         save(plan_of(name), folder / f"{name}.png")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REACTIVE, main, plan_of
+from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REPLAYS, main, plan_of
 
 import lrdsl
 
@@ -22,16 +22,19 @@ def test_example_has_no_problems_and_stands_in_canonical_form(name: str) -> None
     assert program.text == program.source.text
 
 
-@pytest.mark.parametrize("name", sorted(HORIZONS))
+@pytest.mark.parametrize("name", sorted({*HORIZONS, *REPLAYS}))
 def test_example_plans_to_finite_rates(name: str) -> None:
     values = plan_of(name).values()
     assert np.all(np.isfinite(values) & (values >= 0))
 
 
-@pytest.mark.parametrize("name", REACTIVE)
-def test_reactive_example_says_why_it_is_not_planned(name: str) -> None:
-    with pytest.raises(lrdsl.LrsError, match="reacts to metrics cannot be planned yet"):
-        lrdsl.load(EXAMPLES / f"{name}.lrs").plan(epochs=60, steps_per_epoch=10)
+def test_the_log_of_the_digits_has_what_the_training_did() -> None:
+    replayed = plan_of("warmup_plateau_replayed")
+    assert [float(event.time) for event in replayed.events] == [26, 40, 43]
+    # The log holds the rate that each epoch's last step used.
+    last = replayed.values(np.arange(37, 60 * 38, 38)).astype(np.float32)
+    rows = lrdsl.read_metrics(EXAMPLES / "digits_log.csv")
+    assert [row["learning_rate"] for row in rows] == last.tolist()
 
 
 def test_every_example_that_can_be_drawn_has_its_picture(tmp_path: Path) -> None:
@@ -40,7 +43,7 @@ def test_every_example_that_can_be_drawn_has_its_picture(tmp_path: Path) -> None
     assert drawn == sorted(path.name for path in PICTURES.iterdir())
 
 
-@pytest.mark.parametrize("name", sorted(HORIZONS))
+@pytest.mark.parametrize("name", sorted({*HORIZONS, *REPLAYS}))
 def test_picture_is_of_the_size_that_its_plan_gives(name: str, tmp_path: Path) -> None:
     # Bytes differ between versions of matplotlib; a picture of another plan, with more or
     # fewer panels or segments to list, has another size.

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from draw_pictures import HORIZONS, REACTIVE
+from draw_pictures import HORIZONS, REPLAYS
 
 import lrdsl
 from lrdsl.catalogue import pages
@@ -82,10 +82,10 @@ def test_second_command_is_what_ci_runs() -> None:
 
 
 def test_every_example_is_shown_with_its_text_and_its_picture() -> None:
-    for name in HORIZONS:
+    for name in (*HORIZONS, *REPLAYS):
         assert f"](examples/pictures/{name}.png)" in README
     for path in sorted((ROOT / "examples").glob("*.lrs")):
-        assert path.stem in {*HORIZONS, *REACTIVE}
+        assert path.stem in HORIZONS
         schedule = path.read_text(encoding="utf-8").partition("\n")[2].strip()
         assert schedule.splitlines()[-1] in README, path.name
 
