@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from lrdsl.prelude import entries
+from lrdsl.records import dataclass
 from lrdsl.vocabulary import CURVES, CurveParameter
 
 _PRIMITIVES: Final = """

@@ -1,6 +1,6 @@
-"""Keras's own schedules, written in the language.
+"""Keras's own schedules, and `ReduceLROnPlateau`, written in the language.
 
-A schedule is read by its type's name and its config, so nothing here imports Keras.
+What is given is read by its type's name and its config, so nothing here imports Keras.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 from inspect import signature
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from lrdsl import limits
+from lrdsl.metrics import better_mode
 from lrdsl.source import SourceText
 from lrdsl.syntax.parser import parse
 from lrdsl.syntax.printer import print_file
+from lrdsl.vocabulary import RESERVED
 
 
 def from_keras(schedule: object) -> str:
-    """Return the text of one of Keras's own schedules.
+    """Return the text of one of Keras's own schedules, or of its `ReduceLROnPlateau`.
 
         lrdsl.compile(lrdsl.from_keras(keras.optimizers.schedules.CosineDecay(0.1, 1000)))
 
@@ -36,6 +39,9 @@ def from_keras(schedule: object) -> str:
                                 warmup_steps, from there on the cosine from w
         CosineDecayRestarts     r·(alpha + (1 − alpha)·m_mul^i·(1 + cos πp)/2), p the done
                                 share of cycle i, which is first_decay_steps·t_mul^i long
+        ReduceLROnPlateau       `plateau`, which begins at the optimizer's own rate: that
+                                times factor, and at least min_lr, whenever the metric has
+                                stalled
 
     The text counts in steps whatever file it is put into, and each of its numbers is the
     shortest decimal of Keras's; a decay_steps of 10/3 is `10 steps / 3`.  Its times are
@@ -47,7 +53,8 @@ def from_keras(schedule: object) -> str:
         schedule: the schedule; or what `keras.optimizers.schedules.serialize` makes of it,
             which is also what `optimizer.get_config()["learning_rate"]` holds; or its own
             `get_config()`.  That of ExponentialDecay and of InverseTimeDecay differ in
-            `name` only, so if the schedule has been given a name, serialize it.
+            `name` only, so if the schedule has been given a name, serialize it.  Or a
+            callback `keras.callbacks.ReduceLROnPlateau`, trained with or not.
 
     Returns:
         A schedule in canonical form, ready for `lrdsl.loads` and `lrdsl.compile`.
@@ -55,10 +62,14 @@ def from_keras(schedule: object) -> str:
     Raises:
         TypeError: it is none of Keras's own schedules, or a parameter is no number.
         ValueError: a config names no such schedule or has other parameters; a rate or
-            another number has no meaning there (such as decay_steps=0).
+            another number has no meaning there (such as decay_steps=0); the callback's
+            mode is "auto", and its metric's name does not say which way it gets better.
 
     Source: the formulas of Keras 3.15, which the tests compare with Keras itself.
     """
+    kind = type(schedule)
+    if kind.__name__ == _PLATEAU and _is_from_keras(kind.__module__):
+        return _canonical(_reduce_on_plateau(schedule))
     name, config = _recognise(schedule)
     write = _WRITERS[name]
     try:
@@ -185,6 +196,48 @@ def _cosine_decay_restarts(
     return f"warm_restarts({', '.join(arguments)})"
 
 
+def _reduce_on_plateau(callback: Any) -> str:
+    monitor = str(callback.monitor)
+    factor = _not_negative("factor", callback.factor)
+    # Keras counts up to a patience and down from a cooldown by ones.
+    patience = ceil(max(_number("patience", callback.patience), Decimal(0)))
+    cooldown = ceil(max(_number("cooldown", callback.cooldown), Decimal(0)))
+    # After training Keras holds it with the sign that its comparison adds.
+    min_delta = abs(_number("min_delta", callback.min_delta))
+    least = max(_number("min_lr", callback.min_lr), Decimal(0))
+    mode = _mode(monitor, str(callback.mode))
+    arguments = [
+        f"monitor={_metric(monitor)}",
+        f"factor={_text(factor)}",
+        f"patience={patience}",
+        *([f"mode={mode}"] if mode != "auto" else []),
+        *([f"min_delta={_text(min_delta)}"] if min_delta != Decimal("1e-4") else []),
+        *([f"cooldown={cooldown}"] if cooldown else []),
+        *([f"min={_text(least)}"] if least else []),
+    ]
+    return f"plateau({', '.join(arguments)})"
+
+
+def _mode(monitor: str, mode: str) -> str:
+    """Return what is better: Keras asks the metric itself, which only a `fit` has."""
+    if mode == "auto" and better_mode(monitor) is None:
+        raise ValueError(
+            f"`{monitor}` does not say whether more of it is better: give the callback "
+            '`mode="max"`, or `mode="min"`'
+        )
+    return mode
+
+
+def _metric(name: str) -> str:
+    if name.isascii() and name.isidentifier() and name not in RESERVED:
+        return name
+    if not name.isprintable() or '"' in name:
+        raise ValueError(f"`monitor` cannot be written in quotes: {name!r}")
+    return f'"{name}"'
+
+
+_PLATEAU = "ReduceLROnPlateau"
+
 _WRITERS: dict[str, Callable[..., str]] = {
     "ExponentialDecay": _exponential_decay,
     "InverseTimeDecay": _inverse_time_decay,
@@ -272,10 +325,10 @@ def _why_not(schedule: Any) -> str:
     bases = {base.__name__ for base in kind.__mro__ if _is_from_keras(base.__module__)}
     if "BaseOptimizer" in bases:
         return f"`{kind.__name__}` is an optimizer: give its schedule, {_SERIALIZED}"
-    if "ReduceLROnPlateau" in bases:
+    if _PLATEAU in bases and not isinstance(schedule, type):
         return (
-            "`ReduceLROnPlateau` reacts to metrics and cannot be converted yet: write "
-            "`plateau(…)` with the same parameters, `min_lr` as `min`"
+            f"`{kind.__name__}` is code of your own, and what it adds to `{_PLATEAU}` cannot be "
+            "read from it: write `plateau(…)` with the same parameters, `min_lr` as `min`"
         )
     if isinstance(schedule, type):
         return f"`{schedule.__name__}` is a class: give a schedule that was made of it"

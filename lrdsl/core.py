@@ -6,10 +6,10 @@ what a prelude function expands to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from lrdsl.records import dataclass
 from lrdsl.source import Span
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 
 CODES: dict[str, str] = {

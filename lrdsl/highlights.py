@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.records import dataclass
 from lrdsl.scales import Floats, format_time
 from lrdsl.targets import main
 

@@ -23,11 +23,11 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
+from lrdsl.records import dataclass, field
 from lrdsl.source import SourceText, Span
 
 Row: TypeAlias = Mapping[str, float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from lrdsl import core
 from lrdsl.diagnostics import LrsError
 from lrdsl.planner import suppose
 from lrdsl.planning.conditions import reactions, watched
+from lrdsl.records import dataclass, replace
 from lrdsl.scales import Floats
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Outlook:
         return low, high
 
 
+@lru_cache(maxsize=8)  # who draws a plan asks several times, and it may take seconds
 def outlook(plan: Plan) -> Outlook | None:
     """Return the range of what a plan may come to, None where it waits for no metric.
 

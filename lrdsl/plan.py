@@ -3,57 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.numeric.exact import Exact
-from lrdsl.planning.evaluate import evaluate_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.horizon import Horizon
-from lrdsl.planning.sample import sample_ticks
+from lrdsl.planning.instants import value_at
+from lrdsl.records import dataclass, field
 from lrdsl.targets import RATE, main
 
 if TYPE_CHECKING:
-    from lrdsl.program import Program
-    from lrdsl.source import Span
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
-Steps: TypeAlias = int | slice | range | ArrayLike
+    from lrdsl.program import Program
+    from lrdsl.source import SourceText, Span
+
+# NumPy is imported where it is used: checking a schedule makes a plan, and asks it nothing.
+
+Steps: TypeAlias = "int | slice | range | ArrayLike"
 
 _BLOCK = 2**15
 """Steps evaluated at once: what they need stays in the processor's cache."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Segment:
     """One segment of a plan.
 
     Attributes:
         start, end: when it runs, [start, end) in the plan's unit.
         first_step, end_step: its steps, [first_step, end_step); None where steps are unknown.
+        line: the line on which it stands, from 1.
+        cycles: where its turns and cycles end, in the plan's unit (the first thousand).
         first_value: the value at `start`.
         end_value: what the value tends to at `end`.
         text: the segment's text, on one line.
-        line: the line on which it stands, from 1.
-        cycles: where its turns and cycles end, in the plan's unit (the first thousand).
     """
 
     start: Fraction
     end: Fraction
     first_step: int | None
     end_step: int | None
-    first_value: float
-    end_value: float
-    text: str
     line: int
     cycles: tuple[Fraction, ...]
+    formula: Formula = field(repr=False)
+    ticks: tuple[Fraction, Fraction] = field(repr=False)
+    source: SourceText = field(repr=False)
+    span: Span = field(repr=False)
+
+    # What nobody asks for when a schedule is but checked is worked out when it is asked for.
+
+    @cached_property
+    def first_value(self) -> float:
+        """The value at `start`."""
+        return value_at(self.formula, self.ticks[0])
+
+    @cached_property
+    def end_value(self) -> float:
+        """What the value tends to at `end`."""
+        return value_at(self.formula, self.ticks[1], left=True)
+
+    @cached_property
+    def text(self) -> str:
+        """The segment's text, on one line."""
+        from lrdsl.syntax.parser import parse
+        from lrdsl.syntax.printer import print_expression
+
+        text = self.source.slice(self.span)
+        if "\n" not in text and "#" not in text:
+            return " ".join(text.split())
+        # Comments and line ends are not part of what the segment says.
+        tree = parse(type(self.source)(f"lr = {text}\n")).statements[0]
+        return print_expression(tree.body)  # type: ignore[union-attr]
+
+    def _seen(self) -> tuple[object, ...]:
+        """Return what a reader sees of it."""
+        times = (self.start, self.end, self.first_step, self.end_step, self.line, self.cycles)
+        return (*times, self.first_value, self.end_value, self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segment) and self._seen() == other._seen()
+
+    def __hash__(self) -> int:
+        return hash((self.start, self.end, self.line))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """A model to be saved.
 
@@ -69,7 +107,22 @@ class Snapshot:
     step: int | None
     time: Fraction
     epoch: Fraction | None
-    value: float
+    formula: Formula = field(repr=False)
+    tick: Fraction = field(repr=False)
+
+    @cached_property
+    def value(self) -> float:
+        """The rate of the last step before it."""
+        return value_at(self.formula, self.tick, left=self.step is None)
+
+    def _seen(self) -> tuple[object, ...]:
+        return self.index, self.step, self.time, self.epoch, self.value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Snapshot) and self._seen() == other._seen()
+
+    def __hash__(self) -> int:
+        return hash((self.index, self.time))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +253,8 @@ class Plan:
             IndexError: a step outside the training.
             KeyError: the plan does not set the target.
         """
+        import numpy as np
+
         formula = self._formula(target)
         total = self._known_steps()
         if steps is None:
@@ -275,6 +330,8 @@ class Plan:
             IndexError: a step outside the training.
             KeyError: the plan does not set the target.
         """
+        import numpy as np
+
         return float(self.values(step, target).astype(np.float32))
 
     def polyline(
@@ -293,6 +350,9 @@ class Plan:
         Raises:
             KeyError: the plan does not set the target.
         """
+        from lrdsl.planning.evaluate import evaluate_at
+        from lrdsl.planning.sample import sample_ticks
+
         formula = self._formula(target)
         edges = [
             edge * self.horizon.unit_ticks
@@ -340,9 +400,14 @@ class Plan:
         return self.total_steps
 
     def _checked(self, keys: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+        import numpy as np
+
         if keys.size and (keys.min() < -total or keys.max() >= total):
             raise IndexError(f"the training has steps 0 to {total - 1}")
         return np.where(keys < 0, keys + total, keys)
 
     def _at(self, formula: Formula, keys: NDArray[np.int64]) -> NDArray[np.float64]:
+        from lrdsl.numeric.exact import Exact
+        from lrdsl.planning.evaluate import evaluate_at
+
         return evaluate_at(formula, Exact(keys, Fraction(1), Fraction(0)))

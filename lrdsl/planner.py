@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
@@ -26,16 +24,15 @@ from lrdsl.planning.courses import (
     observation,
 )
 from lrdsl.planning.dues import Due, snapshots, turn_ends
-from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.frames import Part
 from lrdsl.planning.horizon import Horizon, make_horizon
+from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.reactions import Reaction, Reactions, told_of
 from lrdsl.planning.verify import LARGEST, find_fault
+from lrdsl.records import replace
 from lrdsl.source import Span
-from lrdsl.syntax.parser import parse
-from lrdsl.syntax.printer import print_expression
 from lrdsl.targets import RATE, is_rate, main
 
 if TYPE_CHECKING:
@@ -260,7 +257,7 @@ def _verify(
                 f"unsettled from {when} on",
                 help="bound it: `clip(…, 0, 1)`",
             )
-        elif np.isfinite(fault.value) and abs(fault.value) <= LARGEST:
+        elif isfinite(fault.value) and abs(fault.value) <= LARGEST:
             problems.add(
                 "LRS404",
                 f"the {what} is negative at {when}",
@@ -274,9 +271,9 @@ def _verify(
                 f"the {what} is not finite at {when}",
                 part.span,
                 f"comes to {fault.value:.6g} there"
-                + (", beyond float32" if np.isfinite(fault.value) else ""),
+                + (", beyond float32" if isfinite(fault.value) else ""),
                 help="check the formula there: 0 / 0, or a root of what is below zero?"
-                if np.isnan(fault.value)
+                if isnan(fault.value)
                 else "check the formula there, or bound it: `min(…, 1)`",
             )
 
@@ -294,7 +291,7 @@ def _tell_cuts(cuts: Sequence[Cut], horizon: Horizon, problems: Problems) -> Non
         stops = value_at(cut.formula, total, left=True)
         aim = value_at(cut.formula, cut.end, left=True)
         where = f"stops after {runs:.3g}% of it, at {stops:.6g}"
-        if np.isfinite(aim) and f"{aim:.6g}" != f"{stops:.6g}":
+        if isfinite(aim) and f"{aim:.6g}" != f"{stops:.6g}":
             where += f", and would end at {aim:.6g}"
         problems.add(
             "LRS503",
@@ -321,21 +318,13 @@ def _segment(
         horizon.in_unit(end),
         -int(-part.start // 1) if steps else None,
         -int(-end // 1) if steps else None,
-        value_at(formula, part.start),
-        value_at(formula, end, left=True),
-        _one_line(program, part),
         program.source.location(part.span.start)[0],
         tuple(sorted(set(cycles))[:_CYCLES]),
+        formula,
+        (part.start, end),
+        program.source,
+        part.span,
     )
-
-
-def _one_line(program: Program, part: Part) -> str:
-    text = program.source.slice(part.span)
-    if "\n" not in text and "#" not in text:
-        return " ".join(text.split())
-    # Comments and line ends are not part of what the segment says.
-    tree = parse(type(program.source)(f"lr = {text}\n")).statements[0]
-    return print_expression(tree.body)  # type: ignore[union-attr]
 
 
 def _due_snapshots(
@@ -409,7 +398,8 @@ def _snapshots(
                 int(place) if is_step else None,
                 horizon.in_unit(time),
                 horizon.in_epochs(time),
-                value_at(formula, place) if is_step else value_at(formula, time, left=True),
+                formula,
+                place if is_step else time,
             )
         )
     return tuple(result)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from lrdsl.records import dataclass
 from lrdsl.resources import grammar_text
 
 _SECTION = re.compile(r"# -- (?P<title>.+?) -+$")

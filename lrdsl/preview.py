@@ -19,7 +19,9 @@ NARROWEST = 20
 """Narrower terminals get this width: a curve needs some room."""
 
 
-def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
+def preview(
+    plan: Plan, width: int, *, unicode: bool, colour: bool, rows: int | None = None
+) -> str:
     """Return what the plan does, as lines of at most `width` columns.
 
     A title, the curve of each target over the training's clock with its boundaries and
@@ -31,6 +33,7 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
         width: columns of the terminal; fewer than 20 count as 20.
         unicode: whether the terminal shows braille; without, only ASCII is used.
         colour: whether to write escape codes.
+        rows: how high the first curve is, if not as the width has it.
     """
     width = max(width, NARROWEST)
     ink = Ink(unicode, colour)
@@ -39,7 +42,10 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
     for target in plan.targets:
         is_first = target == plan.targets[0]
         out.append("")
-        out.extend(chart(plan, target, width, ink, outlook=view, is_first=is_first))
+        height = rows if is_first else None
+        out.extend(
+            chart(plan, target, width, ink, outlook=view, is_first=is_first, rows=height)
+        )
         ways = [] if view is None else [way for way in view.ways if way.name != "latest"]
         if len(ways) < 2:
             out += ["", *values(plan, target, width, ink)]
@@ -66,11 +72,13 @@ def preview(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
     return "\n".join(line.rstrip() for line in out)
 
 
-def drawing(plan: Plan, width: int, *, unicode: bool, colour: bool) -> str:
+def drawing(
+    plan: Plan, width: int, *, unicode: bool, colour: bool, rows: int | None = None
+) -> str:
     """Return the curve of the plan's main target alone, as `preview` draws it."""
     target, ink = main_target(plan), Ink(unicode, colour)
     width = max(width, NARROWEST)
-    lines = chart(plan, target, width, ink, outlook=outlook(plan), is_first=True)
+    lines = chart(plan, target, width, ink, outlook=outlook(plan), is_first=True, rows=rows)
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from lrdsl.planning.layout import Layout
 from lrdsl.planning.survey import survey as survey_times
 from lrdsl.planning.times import Open
 from lrdsl.reading import read_source
+from lrdsl.records import dataclass, replace
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression, print_file
@@ -213,7 +213,8 @@ def diagnose(source: SourceText) -> list[Diagnostic]:
             found += [d for d in error.diagnostics if d.code != "LRS303"]
         else:
             found += [w for w in plan.warnings if w not in found]
-            found += _problems_to_come(plan)
+            if program.reactive is not None:
+                found += _problems_to_come(plan)
     return sorted(found, key=Diagnostic.position)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 from lrdsl.diagnostics import Diagnostic, Label, Severity
+from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 
 WIDEST_LINE = 110

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lrdsl.records import dataclass
 
 Floats = NDArray[np.float64]
 
@@ -47,17 +48,25 @@ class Scale:
         return linear_ticks(self.low, self.high, most)
 
 
-def rate_scale(x: Floats, y: Floats) -> Scale:
+def rate_scale(x: Floats, y: Floats, is_log: bool | None = None) -> Scale:
     """Return the axis on which the curve through (x, y) can be read.
 
     Logarithmic where the curve spends much of its time too low to be seen on a linear
     axis: a quarter of it below a thirtieth of its peak, or, for a curve that ends or
     begins at 0, a third of it below a hundredth.  A cosine to 0 stays linear, a decay over
     two decades does not.
+
+    Args:
+        x: when the points of the curve are; it does not decrease.
+        y: the values there.
+        is_log: whether the axis is to be logarithmic, whatever the curve is like; where no
+            value is above 0 it cannot be.
     """
     # The last decades of float64 are left to the arithmetic of the axis itself.
     y = np.clip(np.where(np.abs(y) < _TINY, 0.0, y), -_HUGE, _HUGE)
     high, low = float(y.max()), float(y.min())
+    if is_log is not None:
+        return (_any_log_scale(x, y) if is_log else None) or _linear_scale(low, high)
     if low >= 0 and high > 0 and high / _LOW > low:
         widths = np.diff(x)
         middle = (y[1:] + y[:-1]) / 2
@@ -72,31 +81,49 @@ def rate_scale(x: Floats, y: Floats) -> Scale:
     return _linear_scale(low, high)
 
 
-def joint_scale(curves: Sequence[tuple[Floats, Floats]]) -> Scale:
-    """Return the axis on which all curves, each given as (x, y), can be read together."""
-    scales = [rate_scale(x, y) for x, y in curves]
+def joint_scale(curves: Sequence[tuple[Floats, Floats]], is_log: bool | None = None) -> Scale:
+    """Return the axis on which all curves, each given as (x, y), can be read together.
+
+    Args:
+        curves: at least one.
+        is_log: as for `rate_scale`.
+    """
+    scales = [rate_scale(x, y, is_log) for x, y in curves]
     if len(scales) == 1:
         return scales[0]
     logarithmic = [scale for scale in scales if scale.is_log]
     low = max(min(float(y.min()) for _, y in curves), -_HUGE)
     high = min(max(float(y.max()) for _, y in curves), _HUGE)
-    if logarithmic and low >= 0:
+    if logarithmic and (low >= 0 or is_log):
         top = max(-_round_down(-high), *(scale.high for scale in logarithmic))
         return Scale(min(scale.low for scale in logarithmic), top, is_log=True)
     return _linear_scale(low, high)
 
 
-def _log_scale(middle: Floats, widths: Floats, high: float) -> Scale | None:
+def _any_log_scale(x: Floats, y: Floats) -> Scale | None:
+    """Return a logarithmic axis for a curve that needs none; None if no value is above 0."""
+    high = float(y.max())
+    if high <= 0:
+        return None
+    scale = _log_scale((y[1:] + y[:-1]) / 2, np.diff(x), high, least=1.0)
+    if scale is None or scale.low == scale.high:
+        return Scale(high / 10, high * 10, is_log=True)  # a constant, or a moment
+    return scale
+
+
+def _log_scale(
+    middle: Floats, widths: Floats, high: float, least: float = _LOW
+) -> Scale | None:
     positive = middle > 0
-    # Not the least value: what takes a thousandth of the time, such as the tip of a curve
+    # Not the least value: what takes a hundredth of the time, such as the tip of a curve
     # on its way to 0, would buy decades that show nothing.
     order = np.argsort(middle[positive])
     share = np.cumsum(widths[positive][order])
     if not len(share) or share[-1] <= 0:
         return None
-    low = float(middle[positive][order][np.searchsorted(share, share[-1] / 1000)])
+    low = float(middle[positive][order][np.searchsorted(share, share[-1] / 100)])
     low = max(low, high / 10.0**_MOST_DECADES, _TINY)
-    if high / low < _LOW:
+    if high / low < least:
         return None
     return Scale(_round_down(low), -_round_down(-high), is_log=True)
 

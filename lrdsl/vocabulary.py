@@ -6,10 +6,11 @@ is decided here.  (The prelude adds functions written in the language itself.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from lrdsl.records import dataclass
 
 KEYWORDS: Final = frozenset(
     (

@@ -171,9 +171,26 @@ REACTIVE = (
 
 
 @pytest.mark.parametrize("text", REACTIVE)
-def test_reactive_example_is_checked_but_not_planned(text: str) -> None:
+def test_reactive_example_is_planned_as_if_no_condition_held(text: str) -> None:
     assert problems(text) == []
-    assert [d.code for d in problems(text, epochs=60)] == ["LRS410"]
+    assert problems(text, epochs=60) == []
+    made = plan(text, 60, 10)
+    assert (made.values() == 1e-3).all()
+    assert (made.log, made.settled_steps) == ((), 10)
+
+
+def test_reactive_examples_follow_their_metrics() -> None:
+    stalls = [{"val_loss": 1.0}] * 20
+    falls = plan(REACTIVE[0], 30, 10).replay(stalls)
+    assert [(e.kind, e.epoch, e.after) for e in falls.events] == [("cut", 11, 5e-4)]
+    switches = plan(REACTIVE[1], 90, 10).replay([*stalls, {"val_loss": 0.01}])
+    assert [(e.kind, e.epoch) for e in switches.events] == [
+        ("switch", 6),
+        ("switch", 21),
+        ("stop", 21),
+    ]
+    elapsed = np.arange(150) / 10
+    np.testing.assert_allclose(switches.values()[60:], 1e-3 * np.exp(-0.1 * elapsed), **EXACT)
 
 
 @pytest.mark.parametrize(

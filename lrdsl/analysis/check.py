@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 
 from lrdsl import core, limits
@@ -12,6 +11,7 @@ from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Declared, Deferred, Function, LetValue, Scope, Target
 from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
 from lrdsl.prelude import entries
+from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 from lrdsl.suggest import suggest
 from lrdsl.syntax import nodes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from lrdsl import core
+from lrdsl.records import dataclass, field, replace
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 

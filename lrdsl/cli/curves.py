@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from textwrap import wrap
 from typing import Final
@@ -14,6 +13,7 @@ import click
 
 from lrdsl.catalogue import Page, pages
 from lrdsl.cli.options import can_show, has_colour, terminal_width, write
+from lrdsl.records import dataclass
 from lrdsl.suggest import suggest
 from lrdsl.terminal.ink import CHARACTERS
 from lrdsl.vocabulary import FOREIGN, REFERENCES

@@ -21,6 +21,7 @@ from lrdsl.suggest import suggest
 COMMANDS = {
     "check": "Report what is wrong in schedules.",
     "plot": "Show a schedule's curve, here or as a picture.",
+    "watch": "Show a schedule's curve, anew at each save.",
     "values": "Write the value at every step, as a table.",
     "curves": "List the curves of the language, or explain one.",
     "train": "Train a Keras program with a schedule.",

@@ -7,13 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from lrdsl import reading
 from lrdsl.diagnostics import LrsError
+from lrdsl.records import dataclass
 from lrdsl.render import render_full
 from lrdsl.source import SourceText
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from types import MappingProxyType
@@ -11,7 +10,6 @@ from types import MappingProxyType
 from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.numeric.constants import apply_constant
-from lrdsl.planning.evaluate import value_at
 from lrdsl.planning.formula import (
     Apply,
     By,
@@ -33,9 +31,11 @@ from lrdsl.planning.formula import (
 )
 from lrdsl.planning.frames import Entry, Frame, Next, Part
 from lrdsl.planning.horizon import Horizon
+from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout, Placed
 from lrdsl.planning.times import ZERO, Open
 from lrdsl.planning.turns import Turns
+from lrdsl.records import dataclass, replace
 from lrdsl.source import Span
 from lrdsl.targets import RATE, is_rate
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -28,6 +27,7 @@ from lrdsl.planning.formula import (
     Root,
     Stretch,
 )
+from lrdsl.records import dataclass, replace
 
 Interval: TypeAlias = tuple[float, float]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
 from lrdsl.planning.stalls import Judge, Look, Rules
+from lrdsl.records import dataclass
 
 Row: TypeAlias = Mapping[str, float]
 """The metrics of one epoch, by name; empty where the epoch was not seen."""

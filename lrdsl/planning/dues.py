@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from typing import TypeAlias
@@ -12,6 +11,7 @@ from lrdsl import core, limits
 from lrdsl.planning.layout import Layout, plus
 from lrdsl.planning.times import ZERO, Length
 from lrdsl.planning.turns import Turns
+from lrdsl.records import dataclass
 
 Window: TypeAlias = tuple[Fraction, Fraction]
 """The stretch of time in which a schedule is seen: after the first, up to the second."""

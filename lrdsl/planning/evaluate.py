@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -34,6 +33,7 @@ from lrdsl.planning.formula import (
     Root,
     Stretch,
 )
+from lrdsl.records import dataclass
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,10 @@ written to a file and read back.  Ticks are steps where steps are known, else ep
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, TypeAlias
+
+from lrdsl.records import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 from lrdsl import core
 from lrdsl.planning.formula import Formula
 from lrdsl.planning.times import Length
+from lrdsl.records import dataclass
 from lrdsl.source import Span
 
 Entry: TypeAlias = Callable[[], Formula]

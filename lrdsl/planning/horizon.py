@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from lrdsl import limits
 from lrdsl.analysis.check import Train
 from lrdsl.diagnostics import Diagnostic, Label
 from lrdsl.numeric.constants import as_float
+from lrdsl.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 from lrdsl import core, limits
@@ -11,6 +10,7 @@ from lrdsl.diagnostics import Label, Severity
 from lrdsl.numeric.constants import Constant, as_float
 from lrdsl.planning.times import ZERO, Length, Open, Times
 from lrdsl.planning.turns import Turns
+from lrdsl.records import dataclass
 from lrdsl.source import Span
 
 

@@ -9,8 +9,8 @@ that follows plans as it plans any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import count, takewhile
 
 from lrdsl import core
 from lrdsl.analysis.problems import Problems
@@ -22,12 +22,14 @@ from lrdsl.planning.conditions import (
     reactions,
     restores_best,
     rules_of,
+    watched,
 )
 from lrdsl.planning.courses import Course, MetricError, Recorded
 from lrdsl.planning.horizon import Horizon
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.stalls import Counter, Look, Rules, stalled
 from lrdsl.planning.times import ZERO, Length, Open
+from lrdsl.records import dataclass, replace
 from lrdsl.source import Span
 from lrdsl.suggest import suggest
 
@@ -167,10 +169,9 @@ class Reactions:
             first = self._first_epoch(place.begun)
             judged: list[bool | None] = []
             counter = Counter(rules)
-            for index, look in enumerate(self._looks(metric, rules, place.begun, span)):
-                tick = self._end_of(first + index)
-                if tick >= place.end:
-                    break
+            # What it does not see the end of, it does not look at.
+            ticks = takewhile(lambda tick: tick < place.end, map(self._end_of, count(first)))
+            for tick, look in zip(ticks, self._looks(metric, rules, place.begun, span)):
                 better, change = counter.add(look)
                 judged.append(better)
                 if change is None:
@@ -196,6 +197,7 @@ class Reactions:
         block: Length = place.length if place.decided else Open.CONTENTS
         done: list[core.Segment] = []
         cursor = ZERO
+        before = len(self.happened)
         for index, segment in enumerate(node.segments):
             room = max(place.length - cursor, ZERO)
             inside = place.within(cursor, room, block)
@@ -214,7 +216,10 @@ class Reactions:
                 waits = end is None and not is_last
                 is_open = end is None and not place.decided
             elif core.is_condition(segment.until):
-                segment, end = self._reacting(segment, cursor, block, place)
+                bound = bound_of(self._layout, segment.until, block)
+                if self._is_passed(bound, cursor, before):
+                    continue
+                segment, end = self._reacting(segment, bound, cursor, block, place)
                 cursor = cursor if end is None else end
                 waits = end is None
                 is_open = waits and not place.decided
@@ -223,6 +228,8 @@ class Reactions:
                 boundary = self._layout.time(segment.until, block, "until")
                 if not isinstance(boundary, Fraction):
                     return node, False
+                if self._is_passed(boundary, cursor, before):
+                    continue
                 inside = place.within(cursor, max(boundary - cursor, ZERO), block)
                 segment = replace(segment, body=self._rewrite(segment.body, inside)[0])
                 cursor, waits, is_open = boundary, False, False
@@ -249,13 +256,25 @@ class Reactions:
         length = natural if isinstance(natural, Fraction) else inside.length
         return replace(segment, body=body), length
 
+    def _is_passed(self, boundary: Length, cursor: Fraction, before: int) -> bool:
+        """Return whether a segment is passed over: metrics were later than its boundary.
+
+        Without any metric a boundary that is not after the one before it is a mistake.
+        """
+        switched = any(one.kind == "switch" for one in self.happened[before:])
+        return switched and isinstance(boundary, Fraction) and boundary <= cursor
+
     def _reacting(
-        self, segment: core.Segment, cursor: Fraction, block: Length, place: _Place
+        self,
+        segment: core.Segment,
+        bound: Length,
+        cursor: Fraction,
+        block: Length,
+        place: _Place,
     ) -> tuple[core.Segment, Fraction | None]:
         """Rewrite a segment that ends with a condition; return its end, None if it waits."""
         until = segment.until
         assert until is not None
-        bound = bound_of(self._layout, until, block)
         if isinstance(bound, Fraction):
             bound = self._layout.ordered(bound, cursor, until, None)
         if bound is Open.UNKNOWN:  # reported
@@ -309,7 +328,10 @@ class Reactions:
             try:
                 cause = holds(epoch)
             except MetricError as error:
-                self._report(error, condition.span)
+                spans = [
+                    one.span for one in reactions(condition) if watched(one) == error.metric
+                ]
+                self._report(error, spans[0])
                 return None
             if cause is not None:
                 self._note("switch", tick, cause, condition.span)
@@ -340,14 +362,15 @@ class Reactions:
                 if rules is None:
                     return None
                 first = self._first_epoch(begun)
-                looks = self._looks(metric, rules, begun, condition.span)
-                judged, flags = stalled(rules, looks)
+                counted = stalled(rules, course.looks(metric, rules, first))
+                judged: list[bool | None] = []
 
                 def stalling(epoch: int) -> str | None:
-                    if not flags[epoch - first]:
+                    better, has_stalled = next(counted)  # the epochs come one by one
+                    judged.append(better)
+                    if not has_stalled:
                         return None
-                    seen = judged[: epoch - first + 1]
-                    return self._stall_in_words(metric, rules, seen, first)
+                    return self._stall_in_words(metric, rules, judged, first)
 
                 return stalling
             case core.Joined(operator=word, items=items):

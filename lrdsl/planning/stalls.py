@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import partial
 from typing import TypeAlias
 
-import numpy as np
+from lrdsl.records import dataclass
 
 
 class Change(Enum):
@@ -91,6 +90,8 @@ class Judge:
         return better
 
     def _is_better(self, value: float, reference: float) -> bool:
+        import numpy as np  # here, since few schedules that are checked compare anything
+
         delta, share = self._rules.min_delta, self._rules.threshold
         if self._rules.larger:
             return bool(np.float32(value - delta) > np.float32(reference * (1 + share)))
@@ -144,17 +145,14 @@ class Counter:
         return False, Change.CUT
 
 
-def stalled(rules: Rules, looks: Iterable[Look]) -> tuple[list[bool | None], list[bool]]:
-    """Return whether each observation is better, and whether the metric has stalled by then.
+def stalled(rules: Rules, looks: Iterable[Look]) -> Iterator[tuple[bool | None, bool]]:
+    """Yield whether each observation is better, and whether the metric has stalled by then.
 
     It has where the last `patience` observations were no better.
     """
-    judged: list[bool | None] = []
-    flags = []
     wait = 0
     for look in looks:
-        judged.append(None if look is None else look())
-        if judged[-1] is not None:
-            wait = 0 if judged[-1] else wait + 1
-        flags.append(wait >= max(rules.patience, 1))
-    return judged, flags
+        better = None if look is None else look()
+        if better is not None:
+            wait = 0 if better else wait + 1
+        yield better, wait >= max(rules.patience, 1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
 from lrdsl import core, limits
 from lrdsl.planning.times import ZERO, Length, Open
+from lrdsl.records import dataclass
 
 _NEVER = 2**64
 """Ticks that no training has."""

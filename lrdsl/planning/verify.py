@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
 from lrdsl import limits
-from lrdsl.numeric.exact import Exact
 from lrdsl.planning.bounds import bounds
-from lrdsl.planning.evaluate import evaluate_at
 from lrdsl.planning.formula import Formula
+from lrdsl.records import dataclass
 
 _BLOCK = 2**14
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Rates are applied in float32."""
+LARGEST = float.fromhex("0x1.fffffep+127")
+"""The largest float32: rates are applied in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +52,26 @@ def find_fault(
         budget -= end - first
         if budget < 0:
             return Fault(first * grain, None)
-        ticks = Exact(np.arange(first, end), grain, Fraction(0))
-        values = evaluate_at(formula, ticks)
-        good = np.abs(values) <= LARGEST
-        if not negative:
-            good &= values >= 0
-        if not good.all():
-            worst = int(np.argmin(good))
-            return Fault((first + worst) * grain, float(values[worst]))
+        fault = _first_fault(formula, range(first, end), grain, negative)
+        if fault is not None:
+            return fault
     return None
+
+
+def _first_fault(
+    formula: Formula, grains: range, grain: Fraction, negative: bool
+) -> Fault | None:
+    import numpy as np
+
+    from lrdsl.numeric.exact import Exact
+    from lrdsl.planning.evaluate import evaluate_at
+
+    ticks = Exact(np.arange(grains.start, grains.stop), grain, Fraction(0))
+    values = evaluate_at(formula, ticks)
+    good = np.abs(values) <= LARGEST
+    if not negative:
+        good &= values >= 0
+    if good.all():
+        return None
+    worst = int(np.argmin(good))
+    return Fault(grains[worst] * grain, float(values[worst]))

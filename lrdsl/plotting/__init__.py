@@ -5,6 +5,7 @@ picture, needs no display, and the same plan gives the same bytes.  matplotlib i
 when something is drawn.
 """
 
-from lrdsl.plotting.figure import SUFFIXES, draw, save
+from lrdsl.plotting.figure import draw, save
+from lrdsl.plotting.page import SUFFIXES
 
 __all__ = ["SUFFIXES", "draw", "save"]

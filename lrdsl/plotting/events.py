@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrdsl.plotting.placement import Box, place
-from lrdsl.plotting.style import EVENT, text_width
+from lrdsl.plotting.style import Theme, text_width
 from lrdsl.plotting.view import View
 from lrdsl.scales import Floats, format_rate, format_time
 
@@ -49,7 +49,7 @@ def draw_events(view: View, ax: Axes, drawn: Floats, taken: list[Box]) -> None:
             marker="|",
             markersize=10,
             markeredgewidth=1.0,
-            color=EVENT,
+            color=view.theme.event,
             clip_on=False,
             zorder=6,
         )
@@ -62,7 +62,7 @@ def draw_events(view: View, ax: Axes, drawn: Floats, taken: list[Box]) -> None:
         ax.plot(
             [view.time(event.time)] * 2,
             [view.clip(event.before), view.clip(event.after)],
-            color=EVENT,
+            color=view.theme.event,
             linewidth=1.4,
             linestyle="-",
             marker=".",
@@ -75,10 +75,10 @@ def draw_events(view: View, ax: Axes, drawn: Floats, taken: list[Box]) -> None:
         box = place((x, y), size, within=room, curve=drawn, lines=others, taken=taken)
         taken.append(box)
         middle = ((box.left + box.right) / 2, (box.bottom + box.top) / 2)
-        draw_badge(ax, number, middle)
+        draw_badge(ax, number, middle, view.theme)
 
 
-def draw_badge(ax: Axes, number: int, at: tuple[float, float]) -> None:
+def draw_badge(ax: Axes, number: int, at: tuple[float, float], theme: Theme) -> None:
     """Draw a number in a circle, `at` points from the lower left corner of the axes."""
     badge = ax.annotate(
         str(number),
@@ -87,13 +87,13 @@ def draw_badge(ax: Axes, number: int, at: tuple[float, float]) -> None:
         xycoords="axes fraction",
         textcoords="offset points",
         size=7,
-        color="white",
+        color=theme.on_event,
         weight="bold",
         ha="center",
         va="center",
         annotation_clip=False,
         zorder=9,
-        bbox={"boxstyle": "circle,pad=0.22", "facecolor": EVENT, "edgecolor": "white"},
+        bbox={"boxstyle": "circle,pad=0.22", "facecolor": theme.event, "edgecolor": theme.page},
     )
     badge.set_in_layout(False)
 

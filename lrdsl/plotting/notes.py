@@ -9,7 +9,7 @@ import numpy as np
 
 from lrdsl.highlights import Highlights, highlights
 from lrdsl.plotting.placement import Box, place
-from lrdsl.plotting.style import CURVE, INK, SOFT, text_width
+from lrdsl.plotting.style import text_width
 from lrdsl.plotting.view import MOST_BANDS, MOST_DIAMONDS, View
 from lrdsl.scales import Floats, format_rate
 
@@ -61,8 +61,8 @@ def draw_notes(view: View, ax: Axes, drawn: Floats, *, has_margin: bool) -> list
             [note.value],
             marker="o",
             markersize=5.5,
-            color="white",
-            markeredgecolor=CURVE,
+            color=view.theme.page,
+            markeredgecolor=view.theme.curve,
             markeredgewidth=1.6,
             clip_on=False,
             zorder=5.5,
@@ -70,21 +70,36 @@ def draw_notes(view: View, ax: Axes, drawn: Floats, *, has_margin: bool) -> list
         if note.name.endswith("last") and has_margin:
             left = view.width + 9 - x
             middle = min(max(y, 12.0), view.height - 12.0) - y
-            _write(ax, note, note.name.replace(" and ", ", "), (left, middle + 6), SOFT)
-            _write(ax, note, note.number, (left, middle - 6), INK, weight="bold")
+            _write(
+                view,
+                ax,
+                note,
+                note.name.replace(" and ", ", "),
+                (left, middle + 6),
+                view.theme.soft,
+            )
+            _write(
+                view, ax, note, note.number, (left, middle - 6), view.theme.ink, weight="bold"
+            )
             continue
         size = (note.width(), 9.5)
         box = place((x, y), size, within=room, curve=drawn, lines=lines, taken=taken)
         taken += [box, Box(x, y, x, y).grown(4.0)]
         left, middle = box.left - x, (box.bottom + box.top) / 2 - y
-        _write(ax, note, note.name, (left, middle), SOFT)
+        _write(view, ax, note, note.name, (left, middle), view.theme.soft)
         left += text_width(note.name, 9) + 4
-        _write(ax, note, note.number, (left, middle), INK, weight="bold")
+        _write(view, ax, note, note.number, (left, middle), view.theme.ink, weight="bold")
     return taken
 
 
 def _write(
-    ax: Axes, note: _Note, text: str, offset: tuple[float, float], color: str, **style: Any
+    view: View,
+    ax: Axes,
+    note: _Note,
+    text: str,
+    offset: tuple[float, float],
+    color: str,
+    **style: Any,
 ) -> None:
     from matplotlib.patheffects import withStroke
 
@@ -102,7 +117,7 @@ def _write(
         zorder=8,
         **style,
     )
-    written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    written.set_path_effects([withStroke(linewidth=2.5, foreground=view.theme.page)])
 
 
 def _notes(view: View, marks: Highlights) -> list[_Note]:

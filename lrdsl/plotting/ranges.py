@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrdsl.plotting.placement import Box, dense, place
-from lrdsl.plotting.style import CURVE, RANGE, SECOND, THIRD, text_width
+from lrdsl.plotting.style import Theme, text_width
 from lrdsl.plotting.view import View
 from lrdsl.scales import Floats, format_rate, format_time
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lrdsl.outlook import Way
 
 _COLUMNS = 900
-_COLOURS = {"earliest": SECOND, "latest": SECOND, "better": THIRD, "never": CURVE}
 _SIZE = 8.5
 
 
@@ -31,13 +30,18 @@ def draw_range(view: View, ax: Axes) -> None:
     low, high = (np.concatenate([edge[:1], edge, edge[-1:]]) for edge in (low, high))
     floor = view.limits()[0]
     ax.fill_between(
-        x, np.maximum(low, floor), np.maximum(high, floor), color=RANGE, linewidth=0, zorder=1.5
+        x,
+        np.maximum(low, floor),
+        np.maximum(high, floor),
+        color=view.theme.range,
+        linewidth=0,
+        zorder=1.5,
     )
     for way, x, y in view.ways:
         ax.plot(
             x,
             np.maximum(y, floor) if view.scale.is_log else y,
-            color=_COLOURS[way.name],
+            color=_colour(way, view.theme),
             linewidth=1.0 if way.name == "latest" else 1.7,
             linestyle=(0, (4, 2)) if way.name == "latest" else "-",
             solid_capstyle="round",
@@ -51,7 +55,7 @@ def draw_range(view: View, ax: Axes) -> None:
                 marker="|",
                 markersize=9,
                 markeredgewidth=1.7,
-                color=_COLOURS[way.name],
+                color=_colour(way, view.theme),
                 clip_on=False,
                 zorder=3.6,
             )
@@ -75,7 +79,7 @@ def draw_names(view: View, ax: Axes, taken: list[Box], *, has_margin: bool) -> N
         # Over what is drawn last, so beside the curves but not beside the lines behind them.
         box = place(anchor, size, within=room, curve=drawn, lines=(), taken=taken)
         taken.append(box)
-        _write(ax, text, (box.left, (box.bottom + box.top) / 2), _COLOURS[way.name])
+        _write(view, ax, text, (box.left, (box.bottom + box.top) / 2), _colour(way, view.theme))
     if has_margin:
         _write_ends(view, ax, curves)
 
@@ -109,10 +113,19 @@ def _write_ends(view: View, ax: Axes, curves: dict[str, Floats]) -> None:
             continue
         taken.append(middle)
         text = format_rate(float(y[-1]))
-        _write(ax, text, (view.width + 9, middle), _COLOURS[way.name], weight="bold")
+        _write(
+            view, ax, text, (view.width + 9, middle), _colour(way, view.theme), weight="bold"
+        )
 
 
-def _write(ax: Axes, text: str, at: tuple[float, float], color: str, **style: Any) -> None:
+def _colour(way: Way, theme: Theme) -> str:
+    colours = {"better": theme.third, "never": theme.curve}
+    return colours.get(way.name, theme.second)
+
+
+def _write(
+    view: View, ax: Axes, text: str, at: tuple[float, float], color: str, **style: Any
+) -> None:
     from matplotlib.patheffects import withStroke
 
     written = ax.annotate(
@@ -129,4 +142,4 @@ def _write(ax: Axes, text: str, at: tuple[float, float], color: str, **style: An
         zorder=8,
         **style,
     )
-    written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    written.set_path_effects([withStroke(linewidth=2.5, foreground=view.theme.page)])

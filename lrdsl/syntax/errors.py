@@ -1,16 +1,15 @@
-"""What the parser could not read, in our own words: no text of lark's reaches a user."""
+"""What the parser could not read, in our own words."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from lark import Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-
 from lrdsl import limits
 from lrdsl.diagnostics import Diagnostic, Label
 from lrdsl.source import SourceText, Span
 from lrdsl.suggest import suggest
+from lrdsl.syntax.lalr import END, UnexpectedCharacter, UnexpectedToken
 from lrdsl.vocabulary import CURVES, KEYWORDS
 
 _HUMAN: Final = {
@@ -26,7 +25,7 @@ _HUMAN: Final = {
     "LPAR": "`(`",
     "NUMBER": "a number",
     "OF": "`of`",
-    "$END": "the end of the file",
+    END: "the end of the file",
 }
 _STARTS_VALUE: Final = frozenset(
     {"CALL", "NAME", "PART_NAME", "NUMBER", "QUANTITY", "TEXT", "LPAR", "STOP"}
@@ -122,24 +121,22 @@ def _nested_too_deep(source: SourceText) -> list[Diagnostic]:
     return []
 
 
-def explain(error: UnexpectedInput, source: SourceText) -> Diagnostic:
+def explain(error: UnexpectedCharacter | UnexpectedToken, source: SourceText) -> Diagnostic:
     """Return the diagnostic for the place at which the parser gave up."""
-    if isinstance(error, UnexpectedCharacters):
-        return _odd_character(error.pos_in_stream or 0, source)
-    assert isinstance(error, UnexpectedToken)
-    token: Token = error.token
-    accepts = frozenset(error.accepts or error.expected)
-    if token.type == "$END":
+    if isinstance(error, UnexpectedCharacter):
+        return _odd_character(error.position, source)
+    token, accepts = error.token, error.accepts
+    if token.type == END:
         return _early_end(source, accepts)
-    span = Span(token.start_pos or 0, token.end_pos or 0)
+    span = Span(token.start, token.end)
     return (
         _space_before_parenthesis(token.type, span, source)
         or _unmatched(token.type, span, source)
-        or _foreign_habit(str(token), token.type, span, source, accepts)
+        or _foreign_habit(token.text, token.type, span, source, accepts)
         or _between_statements(token.type, span, source, accepts)
-        or _misspelled_keyword(str(token), token.type, span, accepts)
+        or _misspelled_keyword(token.text, token.type, span, accepts)
         or _missing_then(token.type, span, source, accepts)
-        or _generic(str(token), token.type, span, accepts)
+        or _generic(token.text, token.type, span, accepts)
     )
 
 
@@ -151,7 +148,7 @@ def _expected(accepts: frozenset[str]) -> str:
         names = [n for n in names if n not in ("a name", "`(`", "a number")]
         if "NUMBER" in accepts:
             # An operand is due: `name =` may stand before it, but nobody is told to add one.
-            names = [n for n in names if n not in ("`name =`", _HUMAN["$END"])]
+            names = [n for n in names if n not in ("`name =`", _HUMAN[END])]
     if len(names) < 2:
         return "".join(names) or "something else"
     return ", ".join(names[:-1]) + " or " + names[-1]
@@ -312,7 +309,7 @@ def _between_statements(
             primary=Label(Span(span.start, span.end), "which value does it set?"),
             help="write `lr = ` before it",
         )
-    if kind in _STATEMENT and "$END" in accepts and "LET" not in accepts:
+    if kind in _STATEMENT and END in accepts and "LET" not in accepts:
         # After a whole bare schedule.
         return Diagnostic(
             code="LRS110",
@@ -350,7 +347,7 @@ def _foreign_habit(
     if kind in ("KEY", "EQUAL") and source.text[span.end :].lstrip(" \t").startswith("=="):
         message = "`==` compares nothing here"
         label, repair = "a metric rarely meets a number", f"write `{text} <= 0.3` or `>=`"
-    elif kind == "COMMA" and "THEN" not in accepts and "$END" in accepts:
+    elif kind == "COMMA" and "THEN" not in accepts and END in accepts:
         message, label = "a comma between segments", "`then` alone joins them"
         repair = "delete it"
     elif kind == "NAME" and text in _UNITS and before and before not in KEYWORDS:

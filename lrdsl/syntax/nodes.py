@@ -7,10 +7,10 @@ Spans are left out of equality, so that tests can say "printing kept the meaning
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
+from lrdsl.records import dataclass, field
 from lrdsl.source import Span
 
 

@@ -1,25 +1,20 @@
-"""Text → syntax tree.  The only importer of lark."""
+"""Text → syntax tree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
-from threading import Lock
 from typing import Any, NamedTuple
-
-from lark import Lark, Token, Transformer, UnexpectedInput
 
 from lrdsl import limits
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
-from lrdsl.resources import grammar_text
+from lrdsl.records import replace
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
-from lrdsl.syntax.errors import explain, unreadable
-
-_LOCK = Lock()
+from lrdsl.syntax.lalr import Builder, Parser, Token, UnexpectedCharacter, UnexpectedToken
+from lrdsl.syntax.tables import grammar_tables
 
 
 def parse(source: SourceText) -> nodes.File:
@@ -28,17 +23,15 @@ def parse(source: SourceText) -> nodes.File:
     Raises:
         LrsError: the text is no .lrs file (LRS1xx); holds every problem found.
     """
+    from lrdsl.syntax.errors import explain, unreadable
+
     _refuse(unreadable(source), source)
-    with _LOCK:  # the parser hands the comments of a text to one list
-        parser, found = _parser()
-        found.clear()
-        try:
-            # With a transformer inside, the parser returns what it makes of the start rule.
-            statements: Any = parser.parse(source.text)
-        except UnexpectedInput as error:
-            problem = explain(error, source)
-            raise LrsError([problem], source) from None
-        comments = tuple(_comment(token, source) for token in found)
+    found: list[Token] = []
+    try:
+        statements: Any = _parser().parse(source.text, found.append)
+    except (UnexpectedCharacter, UnexpectedToken) as error:
+        raise LrsError([explain(error, source)], source) from None
+    comments = tuple(_comment(token, source) for token in found)
     file = nodes.File(statements, comments, Span(0, len(source.text)))
     _refuse(_over_limits(file), source)
     return file
@@ -51,25 +44,15 @@ def _refuse(problems: Iterable[Diagnostic], source: SourceText) -> None:
 
 
 @lru_cache(maxsize=1)
-def _parser() -> tuple[Lark, list[Token]]:
-    comments: list[Token] = []
-    parser = Lark(
-        grammar_text("lrs.lark"),
-        parser="lalr",
-        lexer="basic",
-        transformer=_Builder(),
-        keep_all_tokens=True,
-        maybe_placeholders=False,
-        lexer_callbacks={"COMMENT": comments.append},
-    )
-    return parser, comments
+def _parser() -> Parser:
+    return Parser(grammar_tables(), _BUILDERS, _PASSING)
 
 
 def _comment(token: Token, source: SourceText) -> nodes.Comment:
-    span = _span(token)
+    span = _token_span(token)
     column = source.location(span.start)[1]
     alone = not source.text[span.start - column + 1 : span.start].strip()
-    return nodes.Comment(str(token).rstrip(), alone, span)
+    return nodes.Comment(token.text.rstrip(), alone, span)
 
 
 def _over_limits(file: nodes.File) -> list[Diagnostic]:
@@ -136,13 +119,18 @@ def _exact(text: str) -> Fraction:
         return Fraction(0)
 
 
-def _span(first: Any, last: Any | None = None) -> Span:
-    last = first if last is None else last
-    start = first.start_pos if isinstance(first, Token) else first.span.start
-    end = last.end_pos if isinstance(last, Token) else last.span.end
-    assert start is not None
-    assert end is not None
-    return Span(start, end)
+def _start(part: Any) -> int:
+    start: int = part.start if part.__class__ is Token else part.span.start
+    return start
+
+
+def _span(first: Any, last: Any) -> Span:
+    end = last.end if last.__class__ is Token else last.span.end
+    return Span(_start(first), end)
+
+
+def _token_span(token: Token) -> Span:
+    return Span(token.start, token.end)
 
 
 class _Postfix(NamedTuple):
@@ -161,137 +149,145 @@ class _Part(NamedTuple):
     span: Span
 
 
-class _Builder(Transformer):  # type: ignore[type-arg]
-    """Builds nodes while the parser reduces: bottom up, with no recursion of ours.
+# What each rule makes of its parts, which are tokens and what other rules made.  Every token
+# is kept, so a node's span runs from its first part to its last.
 
-    With every token kept, a node's span runs from its first child to its last.
-    """
 
-    def start(self, parts: list[Any]) -> tuple[nodes.Statement, ...]:
-        return tuple(
-            part
-            if isinstance(part, nodes.Train | nodes.Let | nodes.Def | nodes.Assign)
-            else nodes.Assign(None, part, part.span, Span(part.span.start, part.span.start))
-            for part in parts
-        )
+def _start_rule(parts: list[Any]) -> tuple[nodes.Statement, ...]:
+    return tuple(
+        part
+        if isinstance(part, nodes.Train | nodes.Let | nodes.Def | nodes.Assign)
+        else nodes.Assign(None, part, part.span, Span(part.span.start, part.span.start))
+        for part in parts
+    )
 
-    def statement(self, parts: list[Any]) -> nodes.Statement:
-        only: nodes.Statement = parts[0]
-        return only
 
-    def train(self, parts: list[Any]) -> nodes.Train:
-        per = parts[3] if len(parts) > 3 else None
-        return nodes.Train(parts[1], per, _span(parts[0], parts[-1]))
+def _train(parts: list[Any]) -> nodes.Train:
+    per = parts[3] if len(parts) > 3 else None
+    return nodes.Train(parts[1], per, _span(parts[0], parts[-1]))
 
-    def let(self, parts: list[Any]) -> nodes.Let:
-        _, key, _, value = parts
-        return nodes.Let(str(key), value, _span(parts[0], value), _span(key))
 
-    def define(self, parts: list[Any]) -> nodes.Def:
-        name, body = parts[1], parts[-1]
-        head = parts[2:-1]
-        star = head.index("*") if "*" in head else len(head)
-        parameters = tuple(
-            replace(part, positional=index < star)
-            for index, part in enumerate(head)
-            if isinstance(part, nodes.Parameter)
-        )
-        return nodes.Def(str(name), parameters, body, _span(parts[0], body), _span(name))
+def _let(parts: list[Any]) -> nodes.Let:
+    _, key, _, value = parts
+    return nodes.Let(key.text, value, _span(parts[0], value), _token_span(key))
 
-    def assign(self, parts: list[Any]) -> nodes.Assign:
-        key, _, body = parts
-        return nodes.Assign(str(key), body, _span(key, body), _span(key))
 
-    def parameter(self, parts: list[Any]) -> nodes.Parameter:
-        default = parts[2] if len(parts) > 1 else None
-        return nodes.Parameter(
-            str(parts[0]), default, True, _span(parts[0], parts[-1]), _span(parts[0])
-        )
+def _define(parts: list[Any]) -> nodes.Def:
+    name, body = parts[1], parts[-1]
+    positional = True
+    parameters = []
+    for part in parts[3:-1]:
+        if part.__class__ is nodes.Parameter:
+            parameters.append(part if positional else replace(part, positional=False))
+        elif part.type == "STAR":
+            positional = False
+    return nodes.Def(
+        name.text, tuple(parameters), body, _span(parts[0], body), _token_span(name)
+    )
 
-    def sequence(self, parts: list[Any]) -> nodes.Expression:
-        segments = tuple(parts[::2])
-        if len(segments) == 1 and segments[0].until is None:
-            body: nodes.Expression = segments[0].body
-            return body
-        return nodes.Sequence(segments, _span(segments[0], segments[-1]))
 
-    def segment(self, parts: list[Any]) -> nodes.Segment:
-        until = parts[2] if len(parts) > 1 else None
-        return nodes.Segment(parts[0], until, _span(parts[0], parts[-1]))
+def _assign(parts: list[Any]) -> nodes.Assign:
+    key, _, body = parts
+    return nodes.Assign(key.text, body, _span(key, body), _token_span(key))
 
-    def postfixed(self, parts: list[Any]) -> nodes.Expression:
-        result = parts[0]
-        for postfix in parts[1:]:
-            result = _join(result, postfix)
-        expression: nodes.Expression = result
-        return expression
 
-    def postfix(self, parts: list[Any]) -> _Postfix:
-        return _Postfix(parts[0], parts[1:], _span(parts[0], parts[-1]))
+def _parameter(parts: list[Any]) -> nodes.Parameter:
+    name = parts[0]
+    default = parts[2] if len(parts) > 1 else None
+    return nodes.Parameter(name.text, default, True, _span(name, parts[-1]), _token_span(name))
 
-    def stretch(self, parts: list[Any]) -> _Part:
-        return _Part("stretch", parts[1], _span(parts[0], parts[1]))
 
-    def scale(self, parts: list[Any]) -> _Part:
-        return _Part("scale", parts[1], _span(parts[0], parts[1]))
+def _sequence(parts: list[Any]) -> nodes.Expression:
+    # A segment without a boundary has been handed on as its body.
+    if len(parts) == 1 and parts[0].__class__ is not nodes.Segment:
+        body: nodes.Expression = parts[0]
+        return body
+    segments = tuple(
+        part if part.__class__ is nodes.Segment else nodes.Segment(part, None, part.span)
+        for part in parts[::2]
+    )
+    return nodes.Sequence(segments, _span(parts[0], parts[-1]))
 
-    def _chain(self, parts: list[Any]) -> nodes.Expression:
-        if len(parts) == 1:
-            only: nodes.Expression = parts[0]
-            return only
-        operands, operators = tuple(parts[::2]), tuple(str(t) for t in parts[1::2])
-        return nodes.Chain(operands, operators, _span(parts[0], parts[-1]))
 
-    disjunction = conjunction = comparison = sum = product = _chain
+def _segment(parts: list[Any]) -> nodes.Segment:
+    return nodes.Segment(parts[0], parts[2], _span(parts[0], parts[2]))
 
-    def unary(self, parts: list[Any]) -> nodes.Expression:
-        if len(parts) == 1:
-            only: nodes.Expression = parts[0]
-            return only
-        return nodes.Unary(str(parts[0]), parts[1], _span(parts[0], parts[1]))
 
-    def power(self, parts: list[Any]) -> nodes.Expression:
-        if len(parts) == 1:
-            only: nodes.Expression = parts[0]
-            return only
-        return nodes.Power(parts[0], parts[2], _span(parts[0], parts[2]))
+def _postfixed(parts: list[Any]) -> nodes.Expression:
+    result = parts[0]
+    for postfix in parts[1:]:
+        result = _join(result, postfix)
+    expression: nodes.Expression = result
+    return expression
 
-    def amount(self, parts: list[Any]) -> nodes.Amount:
-        token = parts[0]
-        text, unit = str(token), ""
-        if token.type == "QUANTITY":
-            letters = text.rstrip("epochst%")
-            unit = {"e": "epochs", "s": "steps", "%": "%"}[text[len(letters)]]
-            text = letters.rstrip(" \t")
-        return nodes.Amount(text, unit, _exact(text), _span(token))
 
-    def name(self, parts: list[Any]) -> nodes.Name:
-        return nodes.Name(str(parts[0]), _span(parts[0]))
+def _postfix(parts: list[Any]) -> _Postfix:
+    return _Postfix(parts[0], parts[1:], _span(parts[0], parts[-1]))
 
-    def text(self, parts: list[Any]) -> nodes.Text:
-        return nodes.Text(str(parts[0])[1:-1], _span(parts[0]))
 
-    def stop(self, parts: list[Any]) -> nodes.Stop:
-        return nodes.Stop(_span(parts[0]))
+def _stretch(parts: list[Any]) -> _Part:
+    return _Part("stretch", parts[1], _span(parts[0], parts[1]))
 
-    def call(self, parts: list[Any]) -> nodes.Call:
-        name = parts[0]
-        return nodes.Call(
-            str(name), _arguments(parts[2:-1]), _span(name, parts[-1]), _span(name)
-        )
 
-    def group(self, parts: list[Any]) -> nodes.Group:
-        return nodes.Group(parts[1], _span(parts[0], parts[2]))
+def _scale(parts: list[Any]) -> _Part:
+    return _Part("scale", parts[1], _span(parts[0], parts[1]))
 
-    def argument(self, parts: list[Any]) -> nodes.Argument:
-        value = parts[-1]
-        if len(parts) == 1:
-            return nodes.Argument(None, value, value.span)
-        return nodes.Argument(str(parts[0]), value, _span(parts[0], value), _span(parts[0]))
+
+def _chain(parts: list[Any]) -> nodes.Chain:
+    operators = tuple([token.text for token in parts[1::2]])
+    return nodes.Chain(tuple(parts[::2]), operators, _span(parts[0], parts[-1]))
+
+
+def _unary(parts: list[Any]) -> nodes.Unary:
+    sign, operand = parts
+    return nodes.Unary(sign.text, operand, _span(sign, operand))
+
+
+def _power(parts: list[Any]) -> nodes.Power:
+    return nodes.Power(parts[0], parts[2], _span(parts[0], parts[2]))
+
+
+def _amount(parts: list[Any]) -> nodes.Amount:
+    token: Token = parts[0]
+    text, unit = token.text, ""
+    if token.type == "QUANTITY":
+        letters = text.rstrip("epochst%")
+        unit = {"e": "epochs", "s": "steps", "%": "%"}[text[len(letters)]]
+        text = letters.rstrip(" \t")
+    return nodes.Amount(text, unit, _exact(text), _token_span(token))
+
+
+def _name(parts: list[Any]) -> nodes.Name:
+    return nodes.Name(parts[0].text, _token_span(parts[0]))
+
+
+def _text(parts: list[Any]) -> nodes.Text:
+    return nodes.Text(parts[0].text[1:-1], _token_span(parts[0]))
+
+
+def _stop(parts: list[Any]) -> nodes.Stop:
+    return nodes.Stop(_token_span(parts[0]))
+
+
+def _call(parts: list[Any]) -> nodes.Call:
+    name = parts[0]
+    return nodes.Call(name.text, _arguments(parts), _span(name, parts[-1]), _token_span(name))
+
+
+def _group(parts: list[Any]) -> nodes.Group:
+    return nodes.Group(parts[1], _span(parts[0], parts[2]))
+
+
+def _argument(parts: list[Any]) -> nodes.Argument:
+    value = parts[-1]
+    if len(parts) == 1:
+        return nodes.Argument(None, value, value.span)
+    key = parts[0]
+    return nodes.Argument(key.text, value, _span(key, value), _token_span(key))
 
 
 def _arguments(parts: list[Any]) -> tuple[nodes.Argument, ...]:
-    return tuple(part for part in parts if isinstance(part, nodes.Argument))
+    return tuple([part for part in parts if part.__class__ is nodes.Argument])
 
 
 def _join(operand: nodes.Expression, postfix: _Postfix) -> nodes.Expression:
@@ -305,7 +301,45 @@ def _join(operand: nodes.Expression, postfix: _Postfix) -> nodes.Expression:
         case "BY":
             return nodes.By(operand, parts[0], span)
         case "SNAPSHOT":
-            return nodes.Snapshot(operand, _arguments(parts), span, _span(postfix.word))
+            return nodes.Snapshot(operand, _arguments(parts), span, _token_span(postfix.word))
     named = {part.word: part.value for part in parts if isinstance(part, _Part)}
     count = parts[0] if parts and not isinstance(parts[0], _Part) else None
     return nodes.Repeat(operand, count, named.get("stretch"), named.get("scale"), span)
+
+
+_PASSING = frozenset(
+    {
+        *("statement", "_named", "_condition", "_sum", "_atom", "segment", "postfixed"),
+        *("disjunction", "conjunction", "comparison", "sum", "product", "unary", "power"),
+    }
+)
+"""What nodes are made of only where there is something to join."""
+
+_BUILDERS: dict[str, Builder] = {
+    "start": _start_rule,
+    "train": _train,
+    "let": _let,
+    "define": _define,
+    "assign": _assign,
+    "parameter": _parameter,
+    "sequence": _sequence,
+    "segment": _segment,
+    "postfixed": _postfixed,
+    "postfix": _postfix,
+    "stretch": _stretch,
+    "scale": _scale,
+    "disjunction": _chain,
+    "conjunction": _chain,
+    "comparison": _chain,
+    "sum": _chain,
+    "product": _chain,
+    "unary": _unary,
+    "power": _power,
+    "amount": _amount,
+    "name": _name,
+    "text": _text,
+    "stop": _stop,
+    "call": _call,
+    "group": _group,
+    "argument": _argument,
+}

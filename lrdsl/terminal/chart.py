@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.highlights import curve, smallest_tick, unsettled_from
+from lrdsl.records import dataclass
 from lrdsl.scales import Floats, Scale, format_ticks, format_time, joint_scale, time_ticks
 from lrdsl.terminal.ink import BOLD, CURVE, DIM, EVENT, MARK, SECOND, Ink, wrap
 
@@ -22,7 +22,14 @@ _Cells = list[list[str]]
 
 
 def chart(
-    plan: Plan, target: str, width: int, ink: Ink, *, outlook: Outlook | None, is_first: bool
+    plan: Plan,
+    target: str,
+    width: int,
+    ink: Ink,
+    *,
+    outlook: Outlook | None,
+    is_first: bool,
+    rows: int | None = None,
 ) -> list[str]:
     """Return the chart of a target as lines of at most `width` columns.
 
@@ -33,8 +40,9 @@ def chart(
         ink: what the terminal can show.
         outlook: the range of what the plan may come to, where there is one.
         is_first: whether no chart stands above: it is higher, and explains the marks.
+        rows: how high the curve is, if not as the width has it.
     """
-    sheet = _Sheet.of(plan, target, width, outlook, is_first=is_first)
+    sheet = _Sheet.of(plan, target, width, outlook, is_first=is_first, rows=rows)
     canvas = _canvas(sheet, ink)
     boundaries = _boundary_columns(sheet)
     for row in canvas:
@@ -95,7 +103,14 @@ class _Sheet:
 
     @classmethod
     def of(
-        cls, plan: Plan, target: str, width: int, outlook: Outlook | None, *, is_first: bool
+        cls,
+        plan: Plan,
+        target: str,
+        width: int,
+        outlook: Outlook | None,
+        *,
+        is_first: bool,
+        rows: int | None,
     ) -> _Sheet:
         points = max(4 * width, 500)
         first = curve(plan, target, points)
@@ -106,9 +121,10 @@ class _Sheet:
             if way.name == "earliest":
                 second = other
         scale = joint_scale([first, *curves])
-        rows = min(max((width - 10) // 6, 8), 16)
-        if not is_first:
-            rows = max(rows // 2, 6)
+        if rows is None:
+            rows = min(max((width - 10) // 6, 8), 16)
+            if not is_first:
+                rows = max(rows // 2, 6)
         ticks = scale.ticks(max(rows // 2 if scale.is_log else rows // 3 + 1, 2))
         labels = format_ticks(ticks, is_log=scale.is_log)
         gutter = max([len("epoch"), *map(len, labels)]) + 1

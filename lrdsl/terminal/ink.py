@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from lrdsl.records import dataclass
 from lrdsl.render import display_width, visible
 
 CHARACTERS: Final = "⣿┊◆→…░∙▼"
@@ -16,7 +16,7 @@ CURVE: Final = "\x1b[36m"
 SECOND: Final = "\x1b[32m"
 MARK: Final = "\x1b[35m"
 EVENT: Final = "\x1b[33m"
-_RESET = "\x1b[0m"
+RESET: Final = "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Ink:
 
     def paint(self, text: str, code: str) -> str:
         """Return `text` in a colour."""
-        return f"{code}{text}{_RESET}" if self.colour and text.strip() else text
+        return f"{code}{text}{RESET}" if self.colour and text.strip() else text
 
     def text(self, text: str) -> str:
         """Return text from outside, safe for this terminal."""

@@ -25,6 +25,7 @@ def close(course: Course, ending: Ending, dialogue: Dialogue, folder: RunFolder)
     if folder.claimed:
         _finish_folder(course, status, dialogue, folder)
     else:
+        _tell_that_all_was_over(course, dialogue, folder)
         folder.release()
     return status
 
@@ -112,6 +113,18 @@ def _status(course: Course, ending: Ending, problems: bool) -> int:
     return Status.DONE if agreed and not problems else Status.FAILED
 
 
+def _tell_that_all_was_over(course: Course, dialogue: Dialogue, folder: RunFolder) -> None:
+    if not any(fit.is_over for fit in course.fits):
+        return
+    line = f"nothing was trained, and {folder}{os.sep} stays as it was"
+    if not folder.holds(course.program.text):
+        line += (
+            "; to train by another schedule, start a run of its own: `lrdsl train FILE SCRIPT` "
+            "without `--resume`"
+        )
+    dialogue.say(line)
+
+
 def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunFolder) -> None:
     ended = datetime.now().astimezone().isoformat("T", "seconds")
     try:
@@ -137,6 +150,8 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
     width = max(len(name) for name, _ in lines)
     for name, what in lines:
         dialogue.say(f"  {name:<{width}}  {what}")
+    if fit.snapshots > 1:
+        dialogue.say(f"to average the models into one: lrdsl ensemble {folder} -o FILE.keras")
     if any(_can_go_on(fit) for fit in course.fits):
         dialogue.say(f"to go on after the last epoch committed: lrdsl train --resume {folder}")
 

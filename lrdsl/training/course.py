@@ -78,6 +78,11 @@ class Fit:
     earlier: Sequence[Agreement] = ()
 
     @property
+    def is_over(self) -> bool:
+        """Whether it was over before this run, so that nothing of it is trained."""
+        return self.resumed is not None and self.resumed.is_over
+
+    @property
     def name(self) -> str:
         """Which `fit` it is, in words."""
         return f"fit {self.number} at {self.place}"

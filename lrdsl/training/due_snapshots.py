@@ -149,10 +149,11 @@ class DueSnapshots:
         listed = ", ".join(f"`{one}`" for one in names[:_LISTED])
         repair = f"the metrics are {listed}" if names else "there are no metrics"
         near = suggest(name, names)
-        if near is not None:
+        if name.startswith("val_") and not any(one.startswith("val_") for one in names):
+            instead = "" if near is None else f", or choose by `monitor={near}`"
+            repair = f"give `fit` a `validation_data`{instead}; {repair}"
+        elif near is not None:
             repair = f"did you mean `{near}`? {repair}"
-        elif name.startswith("val_") and not any(one.startswith("val_") for one in names):
-            repair = f"give `fit` a `validation_data`; {repair}"
         return Diagnostic(
             code="LRS606",
             message=f"epoch {epoch} has no metric `{name}`, by which snapshots are chosen",

@@ -70,7 +70,8 @@ class EarlierRun:
 
     def fill_in_words(self, file: str | None, words: Sequence[str]) -> list[str]:
         """Return the words behind FILE, and where they are left out the old ones."""
-        if not words and file is not None:  # otherwise they are in the schedule already
+        # Without FILE they are in the schedule already, and for another they were not meant.
+        if not words and file is not None and Path(file) == Path(self.record["file"]):
             words = self.record["overrides"]
         only_overrides = all(OVERRIDE.match(word) for word in words)
         return [*words, *self.words] if only_overrides else list(words)

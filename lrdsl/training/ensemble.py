@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +225,8 @@ class Ensemble:
             is_last = group[-1][0] == len(self) - 1
             for at, (x, y, sample_weight) in enumerate(data):
                 for number, model in group:
-                    prediction = model.predict_on_batch(x)
+                    with _without_advice_on_tracing():
+                        prediction = model.predict_on_batch(x)
                     names = getattr(model, "output_names", None) or ()
                     if scorers is not None:
                         scorers[number].add(prediction, y, sample_weight, names)
@@ -246,6 +249,24 @@ class Ensemble:
         return keras.tree.map_structure(
             lambda sum_, one: (sum_ / whole).astype(_wide(one.dtype)), total, like
         )
+
+
+@contextmanager
+def _without_advice_on_tracing() -> Iterator[None]:
+    """Keep TensorFlow from warning of a function that is traced again and again.
+
+    To its count the `predict` of all models is one function, and each member traces its own.
+    """
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _add(totals: list[Any], at: int, prediction: Any, weight: float) -> None:

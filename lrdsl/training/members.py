@@ -1,7 +1,7 @@
 """Opening saved models of a folder that may be anybody's: bounded, and nothing else run.
 
-Keras's `safe_mode` refuses code in a file.  It does not refuse a file that unpacks to more
-than there is memory, nor one that asks for weights which it does not hold.
+Keras's `safe_mode` refuses code in a file.  It does not refuse a file whose weights unpack to
+more than there is memory, nor one that asks for weights which it does not hold.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lrdsl.training.manifest import SavedSnapshot, sha256_of
+from lrdsl.training.stored_weights import WEIGHTS, why_refused
 
 MOST_FILES = 10_000
 """Files in one `.keras` archive; a model has three, and one for each asset of a layer."""
@@ -25,9 +26,12 @@ MOST_CONFIG = 64 << 20
 
 CONFIG = "config.json"
 
-# Keras stores without compression, so what lies in an archive is as long as the archive.
-_UNPACKED = 2
+# A model without its optimizer may have a few more values than its file, such as seeds.
+_VALUES_A_BYTE = 2
 _SLACK = 1 << 20
+
+
+_PACKED = "in compressed form, and Keras stores all as it is"
 
 
 class MemberError(ValueError):
@@ -59,20 +63,24 @@ def check(saved: SavedSnapshot) -> None:
         inner = PurePosixPath(member.filename.replace("\\", "/"))
         if inner.is_absolute() or ".." in inner.parts or ":" in member.filename:
             raise MemberError(f"`{path}` holds {member.filename!r:.80}, a path that leads out")
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise MemberError(f"`{path}` holds {member.filename!r:.80} {_PACKED}")
     size = path.stat().st_size
     unpacked = sum(member.file_size for member in members)
-    if unpacked > _UNPACKED * size + _SLACK:
-        raise MemberError(
-            f"`{path}` has {size:,} bytes and unpacks to {unpacked:,}, which Keras never writes"
-        )
+    if unpacked > size:
+        raise MemberError(f"`{path}` has {size:,} bytes and says that it holds {unpacked:,}")
     sizes = {member.filename: member.file_size for member in members}
-    if CONFIG not in sizes:
-        raise MemberError(f"`{path}` is no model of Keras 3: it has no `{CONFIG}`")
+    for name in (CONFIG, WEIGHTS):
+        if name not in sizes:
+            raise MemberError(f"`{path}` is no model of Keras 3: it has no `{name}`")
     if sizes[CONFIG] > MOST_CONFIG:
         raise MemberError(
             f"`{path}` describes its model in {sizes[CONFIG]:,} bytes, more than "
             f"{MOST_CONFIG:,}"
         )
+    why = why_refused(path)
+    if why is not None:
+        raise MemberError(f"`{path}` {why}")
 
 
 def read_compiled(path: Path) -> dict[str, Any]:
@@ -113,7 +121,10 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None, *, safe_mode: boo
             )
         elif "unsafe" in text or "safe_mode" in text:
             repair = "; if the file is your own, pass `safe_mode=False`"
-        first = text.splitlines()[0] if text else type(error).__name__
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        first = lines[0] if lines else type(error).__name__
+        if first.endswith(":") and len(lines) > 1:  # a lead, and what is wrong comes after it
+            first = f"{first} {lines[1]}"
         raise MemberError(f"`{path}` cannot be loaded: {first:.400}{repair}") from error
 
 
@@ -132,7 +143,7 @@ def _bounded(path: Path) -> Iterator[None]:
     """Refuse to make more values of variables than a file can hold: before they are made."""
     import keras
 
-    most = _UNPACKED * path.stat().st_size + _SLACK
+    most = _VALUES_A_BYTE * path.stat().st_size + _SLACK
     asked = 0
     variable, thread = keras.Variable, threading.get_ident()
     own = vars(variable).get("__init__")

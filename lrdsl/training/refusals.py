@@ -22,7 +22,7 @@ from lrdsl.training.optimizer_rules import (
     targets_can_be_set,
     variables_have_parts,
 )
-from lrdsl.training.situation import FitCall, Situation, is_schedule
+from lrdsl.training.situation import FitCall, Situation, is_schedule, is_standalone
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -226,6 +226,16 @@ def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
                 message=f"`{name}` would set the rate too",
                 help=situation.or_take_over(
                     f"take `{name}` out of `callbacks`: the schedule alone says the rate"
+                ),
+            )
+        elif is_standalone(callback):
+            module = type(callback).__module__
+            yield Diagnostic(
+                code="LRS601",
+                message=f"the schedule of the module `{module}`, which `lrdsl compile` has "
+                "written, would set the rate too",
+                help=situation.or_take_over(
+                    f"pass one schedule to `fit`: this one, or `{module}.callback()`"
                 ),
             )
         elif is_schedule(callback) and callback is not situation.ours:

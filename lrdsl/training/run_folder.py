@@ -116,10 +116,24 @@ class RunFolder:
             reason = "another run is using it" if taken else error.strerror
             raise FolderError(f"cannot write to the folder `{self}`: {reason}") from error
 
+    def holds(self, schedule: str) -> bool:
+        """Return whether the schedule of the run that is here has this text."""
+        try:
+            return (self.path / SCHEDULE).read_bytes() == schedule.encode()
+        except OSError:
+            return False
+
+    def was_left_open(self) -> bool:
+        """Return whether the run that is here was killed before its end was written down."""
+        try:
+            return json.loads((self.path / RECORD).read_bytes())["ended"] is None
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def _set_aside(self, schedule: str) -> None:
         """Keep the former schedule and its picture, if `schedule` is another one."""
         former = self.path / SCHEDULE
-        if not former.exists() or former.read_text("utf-8") == schedule:
+        if not former.exists() or self.holds(schedule):
             return
         number = 1
         while (self.path / f"{former.stem}-{number}{former.suffix}").exists():

@@ -147,10 +147,9 @@ class Session:
         with self._blame_on_us(), self._lock:
             fit.plan = plan
             check_horizon(terms.horizon, plan)
-            is_over = fit.resumed is not None and fit.resumed.is_over
             if fit.resumed is not None:
                 self._dialogue.say(f"{fit.name}: {fit.resumed.sentence}")
-            if is_over:
+            if fit.is_over:
                 pass  # nothing to agree to
             elif terms.early.is_kept_by(plan) or _key(plan) in self._agreed:
                 self._dialogue.say(f"{fit.name}: {_length(plan)}, as shown")
@@ -164,7 +163,18 @@ class Session:
             if terms.dry_run:
                 raise self._stop(Status.DONE, "dry run: stopped before the first batch")
             fit.agreed_to = True
-            self._write_plan(fit, plan)
+            if not fit.is_over or self._may_finish():
+                self._write_plan(fit, plan)
+
+    def _may_finish(self) -> bool:
+        """Whether a `fit` that is over may write down what the run had no time for.
+
+        Otherwise the folder stays as it is, under its own schedule, until training goes on.
+        """
+        folder = self._folder
+        return folder.claimed or (
+            folder.was_left_open() and folder.holds(self._course.program.text)
+        )
 
     def _tell_what_gives_way(self, fit: Fit) -> None:
         for one in fit.taken_over:
@@ -218,7 +228,10 @@ class Session:
             try:
                 earlier = [(one.plan, one.applied_rates, one.steps) for one in callback.earlier]
                 path = fit.folder / RATES
-                write_rates(path, fit.number, plan, applied, steps, earlier=earlier)
+                if self._folder.claimed or not path.exists():
+                    write_rates(path, fit.number, plan, applied, steps, earlier=earlier)
+                if not self._folder.claimed:
+                    return  # it was over, and stays as it is
                 if plan.log:
                     self._draw(plan, fit.folder / PICTURE)
                 record = self._course.as_json(self._folder.path, None, None)

@@ -70,7 +70,15 @@ def would_set_the_rate(callback: Any, ours: Any) -> bool:
 
 def is_schedule(callback: Any) -> bool:
     """Return whether a callback is one of ours, of a class derived from it too."""
-    return callable(getattr(callback, "is_following", None))
+    return callable(getattr(callback, "is_following", None)) or is_standalone(callback)
+
+
+def is_standalone(callback: Any) -> bool:
+    """Return whether a callback is that of a module which `lrdsl compile` has written.
+
+    Such a module knows nothing of us, so it is known by the name that its class has there.
+    """
+    return type(callback).__qualname__ == "plan_callback.<locals>.Schedule"
 
 
 def find_callback_list(callback: Any) -> Any | None:

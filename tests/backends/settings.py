@@ -44,7 +44,7 @@ APPLY = "stateless_apply" if BACKEND == "jax" else "apply"
 
 SHADOWS = {
     *("apply", "stateless_apply", "update_step", "_parallel_update_step"),
-    "make_train_function",
+    *("make_train_function", "_untrack_variable"),
 }
 
 

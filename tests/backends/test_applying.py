@@ -12,7 +12,18 @@ from training.weights import BATCH, fit, make_dataset, make_model, make_rows, we
 
 import lrdsl
 
-from .settings import BACKEND, JIT, SETTINGS, TOGETHER, TWO_SETTINGS, assert_followed, planned
+from .settings import (
+    BACKEND,
+    JIT,
+    SETTINGS,
+    TOGETHER,
+    TWO_SETTINGS,
+    assert_followed,
+    assert_untouched,
+    needs_many_steps,
+    number,
+    planned,
+)
 
 STEPS = 10
 FALLING = "linear(from=0.1, to=1e-3)"
@@ -114,6 +125,19 @@ def test_initial_epoch_enters_the_plan_there() -> None:
     np.testing.assert_array_equal(weights_of(model), -planned(callback)[20:])
     np.testing.assert_array_equal(callback.applied, planned(callback)[20:])
     np.testing.assert_array_equal(callback.applied_steps, np.arange(20, 30))
+
+
+@needs_many_steps
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 2)])
+def test_steps_per_execution_set_without_compiling_is_followed(before: int, after: int) -> None:
+    model = make_model(12, steps_per_execution=before)
+    fit(model, lrdsl.compile(FALLING), 12)
+    for together in (after, before):
+        model.set_weights([np.zeros((12, 1))])
+        model.steps_per_execution = together
+        callback = lrdsl.compile(FALLING)
+        fit(model, callback, 12)
+        assert_followed(model, callback)
 
 
 # -- Data --------------------------------------------------------------------------------------
@@ -285,6 +309,110 @@ def test_rate_that_the_optimizer_changed_after_ours_is_an_error() -> None:
             super().apply(grads, trainable_variables)
 
     assert_found_out(Meddling)
+
+
+class Swap(keras.callbacks.Callback):  # type: ignore[misc]
+    """Puts a schedule of Keras's into the optimizer in one of its hooks."""
+
+    def __init__(self, hook: str, batch: int | None, schedule: Any) -> None:
+        super().__init__()
+        self.schedule, self.batch = schedule, batch
+        setattr(self, hook, self.swap)
+
+    def swap(self, batch: Any, logs: Any = None) -> None:
+        if self.batch in (batch, None):
+            inner = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+            (*parts,) = getattr(inner, "optimizers", [inner])
+            parts[-1].learning_rate = self.schedule
+
+
+DECAY = keras.optimizers.schedules.CosineDecay(0.5, 1000)
+
+
+def parted(inner: Any) -> Any:
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(inner, {"nothing": keras.optimizers.SGD(1.0)})
+    )
+
+
+@pytest.mark.parametrize(
+    ("hook", "batch", "done"),
+    [
+        ("on_train_begin", None, 0),
+        ("on_train_batch_begin", 0, 0),
+        ("on_train_batch_end", 3, 4),
+        ("on_train_batch_end", STEPS - 1, STEPS),
+    ],
+)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_schedule_put_into_the_optimizer_while_fit_runs_is_refused(
+    hook: str, batch: int | None, done: int, is_first: bool
+) -> None:
+    if is_first and batch is None:
+        pytest.skip("that is before ours has looked")
+    model = make_model(STEPS, keras.optimizers.SGD(1.0, momentum=0.5))
+    names = [variable.path for variable in model.optimizer.variables]
+    callback, swap = lrdsl.compile("const(1)"), Swap(hook, batch, DECAY)
+    both = [swap, callback] if is_first else [callback, swap]
+    rows = make_rows(STEPS)
+    with pytest.raises(lrdsl.LrsError) as caught:
+        model.fit(rows, rows[:, 0], batch_size=BATCH, shuffle=False, verbose=0, callbacks=both)
+    (found,) = caught.value.diagnostics
+    assert found.code == "LRS601"
+    assert found.message == "a `CosineDecay` was put into the optimizer while `fit` runs"
+    assert "take out the line that assigns it" in (found.help or "")
+    # Nothing trained by it, and the optimizer is whole: the same model goes on from there.
+    assert number(model.optimizer.iterations) == done
+    assert [variable.path for variable in model.optimizer.variables][: len(names)] == names
+    assert callback.applied.tolist() == [1] * done
+    again = lrdsl.compile(FALLING)
+    fit(model, again, STEPS)
+    np.testing.assert_array_equal(again.applied, planned(again))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule", "message"),
+    [
+        (
+            lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0)),
+            lambda: 0.1,
+            "a function was put into the optimizer while `fit` runs",
+        ),
+        (
+            lambda: parted(keras.optimizers.SGD(1.0, name="main")),
+            DECAY,
+            "a `CosineDecay` was put into the optimizer's part `main` while `fit` runs",
+        ),
+    ],
+    ids=["LossScaleOptimizer", "MultiOptimizer"],
+)
+def test_schedule_put_into_an_inner_optimizer_is_refused(
+    optimizer: Any, schedule: Any, message: str
+) -> None:
+    model = make_model(STEPS, optimizer())
+    with pytest.raises(lrdsl.LrsError) as caught:
+        fit(
+            model,
+            lrdsl.compile("0.1"),
+            STEPS,
+            callbacks=[Swap("on_train_batch_end", 2, schedule)],
+        )
+    assert [one.message for one in caught.value.diagnostics] == [message]
+
+
+def test_schedule_may_be_put_into_the_optimizer_after_a_fit_that_broke_off() -> None:
+    def broken(epoch: int, logs: Any) -> None:
+        raise KeyboardInterrupt
+
+    model = make_model(STEPS)
+    breaking = keras.callbacks.LambdaCallback(on_epoch_end=broken)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, lrdsl.compile(FALLING), STEPS, callbacks=[breaking])
+    model.optimizer.learning_rate = DECAY
+    model.set_weights([np.zeros((STEPS, 1))])
+    fit(model, keras.callbacks.Callback(), STEPS)
+    assert weights_of(model).any()
+    assert_untouched(model)
 
 
 def test_rate_that_was_given_to_the_update_alone_is_an_error() -> None:

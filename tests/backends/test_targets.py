@@ -57,7 +57,7 @@ FOLDED = {
     "jax": {
         *((name, clip) for name in MAKE for clip in ("clipnorm", "global_clipnorm")),
         ("Adafactor", "clip_threshold"),
-        ("Adadelta", "weight_decay"),
+        *((name, "weight_decay") for name in ("Adadelta", "Adagrad")),
     },
 }.get(BACKEND, set())
 """Where a compiler makes another formula of a constant, of which the last bits differ."""

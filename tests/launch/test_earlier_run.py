@@ -40,6 +40,17 @@ def test_run_without_a_commit_begins_anew_in_its_folder(folder: Path) -> None:
     assert len(record["resumed"]) == 1
 
 
+def test_values_of_lets_are_those_of_before_for_the_same_file_only(folder: Path) -> None:
+    (folder / "top.lrs").write_text("let top = 0.3\nlr = cosine(max=top)\n")
+    words = ("--yes", "--out", "out", "top.lrs", "top=0.1", "train.py")
+    assert lrdsl(folder, "train", *words).returncode == 0
+    for file, overrides in (("./top.lrs", ["top=0.1"]), ("cosine.lrs", [])):
+        done = lrdsl(folder, "train", "--yes", "--resume", "out", file)
+        assert done.returncode == 0, done.stderr
+        record = json.loads((folder / "out/run.json").read_text())
+        assert record["overrides"] == overrides
+
+
 def test_run_that_kept_no_state_is_not_gone_on_with(folder: Path) -> None:
     words = ("--yes", "--commit-every", "0", "--out", "out", "cosine.lrs", "train.py")
     assert lrdsl(folder, "train", *words).returncode == 0

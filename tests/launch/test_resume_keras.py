@@ -71,6 +71,21 @@ def test_killed_run_goes_on_in_its_folder_with_nothing_said_again(tmp_path: Path
     assert len(record["resumed"]) == 1
     assert [one["resumed_after_epoch"] for one in record["fits"]] == [1, 2]
 
+    # All is over now: whatever is to be adopted, nothing of the run is written again.
+    write(tmp_path / "line.lrs", "linear(from=0.2)\n")
+    before = files_of(tmp_path / "run")
+    over = train(tmp_path, "--resume", "run", "--adopt", "line.lrs")
+    assert over.returncode == 0, over.stderr
+    assert over.stdout == whole.stdout
+    assert say(over.stderr)[-1].startswith("nothing was trained, and run/ stays as it was;")
+    assert files_of(tmp_path / "run") == before
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return what a run folder holds, but for the pid of who has it open."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
 
 @pytest.mark.heavy
 def test_adopted_schedule_stands_beside_the_one_before(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from lrdsl.training.dialogue import Answer
 from lrdsl.training.early import Early, Horizon
 from lrdsl.training.launch import Ending
 from lrdsl.training.report import compare
+from lrdsl.training.resumed import Resumed
 from lrdsl.training.rivals import TakenOver
 from lrdsl.training.run_folder import RunFolder
 from lrdsl.training.session import FOLDER_VARIABLE, Session, Stop
@@ -34,10 +36,12 @@ PLACE = Place("train.py", 12)
 class Run:
     """One run of `lrdsl train`, without the command."""
 
-    def __init__(self, *answers: Answer, draw: Any = None, **terms: Any) -> None:
+    def __init__(
+        self, *answers: Answer, draw: Any = None, resumes: Any = None, **terms: Any
+    ) -> None:
         self.listener = Listener(*answers)
-        self.course = Course(PROGRAM, Terms(**terms))
-        self.folder = RunFolder(Path("out"), chosen_by_user=True)
+        self.course = Course(resumes or PROGRAM, Terms(**terms))
+        self.folder = RunFolder(Path("out"), chosen_by_user=True, goes_on=resumes is not None)
         self.session = Session(
             self.course,
             self.listener,
@@ -164,6 +168,94 @@ def test_status_of_the_program_comes_first() -> None:
     run = Run()
     run.fit(factor=0.5)
     assert run.close(status=7) == 7
+
+
+def run_that_goes_on(program: Any, fits: int = 1) -> Run:
+    """Return a run in the folder `out` of one that is over after so many fits."""
+    first = Run()
+    for _ in range(fits):
+        first.fit()
+    assert first.close() == 0
+    return Run(resumes=program)
+
+
+def fit_over(run: Run) -> None:
+    plan: Any = StandInPlan()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        where = Path("out/state")
+        callback.resumed = Resumed(3, plan, is_over=True, stopped=False, where=where)
+        callback.train(plan)
+
+
+def contents(folder: str = "out") -> dict[str, bytes]:
+    files = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+ANOTHER: Any = SimpleNamespace(**{**vars(PROGRAM), "text": "0.2\n"})
+
+
+@pytest.mark.parametrize("program", [PROGRAM, ANOTHER])
+def test_nothing_is_written_where_all_fits_are_over(program: Any) -> None:
+    run = run_that_goes_on(program, fits=2)
+    before = contents()
+    fit_over(run)
+    fit_over(run)
+    assert run.close() == 0
+    assert contents() == before
+    assert run.listener.asked == 0
+    assert run.listener.lines[0].endswith("nothing left to do: the run is over after 3 epochs")
+    last = "nothing was trained, and out/ stays as it was"
+    if program is ANOTHER:
+        last += (
+            "; to train by another schedule, start a run of its own: "
+            "`lrdsl train FILE SCRIPT` without `--resume`"
+        )
+    assert run.listener.lines[-1] == last
+    assert run.listener.good == ["plan = run at all 24 steps of 2 fits"]
+
+
+def test_adopted_schedule_is_written_down_by_the_first_fit_that_it_trains() -> None:
+    run = run_that_goes_on(ANOTHER)
+    first = Path("out/rates.csv").read_bytes()
+    fit_over(run)
+    assert Path("out/schedule.lrs").read_text() == PROGRAM.text
+    run.fit()
+    assert run.close() == 0
+    assert Path("out/schedule.lrs").read_text() == "0.2\n"
+    assert Path("out/schedule-1.lrs").read_text() == PROGRAM.text
+    assert Path("out/rates.csv").read_bytes() == first
+    assert len(json.loads(Path("out/run.json").read_text())["fits"]) == 2
+
+
+def test_run_that_was_killed_while_it_ended_is_finished() -> None:
+    run = run_that_goes_on(PROGRAM)
+    whole = contents()
+    record = json.loads(whole["out/run.json"])
+    Path("out/run.json").write_text(json.dumps({**record, "ended": None}))
+    Path("out/rates.csv").unlink()
+    fit_over(run)
+    assert run.close() == 0
+    assert json.loads(Path("out/run.json").read_text())["ended"] is not None
+    assert Path("out/rates.csv").read_bytes() == whole["out/rates.csv"]
+
+
+def test_rates_that_a_killed_fit_had_no_time_for_are_written_whatever_is_adopted() -> None:
+    run = run_that_goes_on(ANOTHER)
+    whole = contents()
+    Path("out/rates.csv").unlink()
+    fit_over(run)
+    run.close()
+    assert contents() == whole
+
+
+def test_schedule_with_line_ends_of_windows_is_the_same_when_it_goes_on() -> None:
+    folder = RunFolder(Path("out"), chosen_by_user=True)
+    folder.reserve()
+    folder.claim({}, "0.1\r\n")
+    RunFolder(Path("out"), chosen_by_user=True, goes_on=True).claim({}, "0.1\r\n")
+    assert names("out") == ["run.json", "schedule.lrs"]
 
 
 def test_early_stop_is_no_disagreement() -> None:

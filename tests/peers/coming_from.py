@@ -17,7 +17,8 @@ def _call(name: str, arguments: dict[str, Any]) -> str:
     return f"{name}({given})"
 
 
-_NOT_SAID = ("lr", "arg_offset")  # the optimizer's rate, and how the record was taken
+_NOT_SAID = ("lr", "arg_offset", "metric_seq")
+"""The optimizer's rate, how the record was taken, and what the metric then was."""
 
 
 def _value(value: Any) -> str:

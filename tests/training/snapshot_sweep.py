@@ -5,8 +5,8 @@
 Each trial trains a model that is saved after every epoch, and is killed by SIGKILL while it
 saves: at a random moment of a save, or, for lrdsl, right before one of its calls that flush,
 rename or delete.  Then every model that lies there, or that the list names, is loaded.  At
-last the training of lrdsl goes on in the same folder, and must leave what it would have left
-unkilled, and nothing else.  Beside it stands Keras's `ModelCheckpoint`, with one file that is
+last the training of lrdsl goes on in the same folder, and must leave the files that it leaves
+unkilled, and no other.  Beside it stands Keras's `ModelCheckpoint`, with one file that is
 replaced and with a file for each epoch.  Processes are forked from one that has imported Keras.
 """
 
@@ -22,6 +22,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ import keeping  # noqa: E402
 
 EPOCHS = 6
 WIDTH = 700  # of a layer: a file of 6 MB with its optimizer
-SCHEDULE = "linear(from=1e-3, to=1e-4) for 1 repeat snapshot(keep=2)"
+BATCH = 4
+SCHEDULES = {
+    "keep": "linear(from=1e-3, to=1e-4) for 1 repeat snapshot(keep=2)",
+    # Every other one inside an epoch, at whose end it is given its metrics.
+    "best": "linear(from=1e-3, to=1e-4) for 0.5 repeat snapshot(best=2, monitor=loss)",
+}
 COLUMNS = ("all models load", "a broken model", "no model left", "wrong after going on")
 
 
@@ -62,7 +68,8 @@ def train(out: Path, keeper: str, kill: dict[str, Any]) -> None:
     import lrdsl
 
     keras.utils.set_random_seed(1)
-    x = np.ones((4, WIDTH), np.float32)
+    steps = 2 if keeper == "best" else 1
+    x = np.ones((steps * BATCH, WIDTH), np.float32)
     model = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(WIDTH)])
     model.compile(keras.optimizers.Adam(1e-3), "mse", jit_compile=False)
     models = out / "models"
@@ -73,14 +80,16 @@ def train(out: Path, keeper: str, kill: dict[str, Any]) -> None:
         models.mkdir(exist_ok=True)
         saver = keras.callbacks.ModelCheckpoint(models / "model-{epoch}.keras")
     else:
-        saver = lrdsl.compile(SCHEDULE, state=out / "state")
+        saver = lrdsl.compile(SCHEDULES[keeper], state=out / "state")
         saver.snapshots = models
         saver.say = print
     if "amid" in kill:
         kill_amid_save(keras, *kill["amid"])
     if "call" in kill:
         keeping.kill_before_write(kill["call"])
-    model.fit(x, x, epochs=EPOCHS, batch_size=4, shuffle=False, verbose=0, callbacks=[saver])
+    model.fit(
+        x, x, epochs=EPOCHS, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[saver]
+    )
 
 
 def kill_amid_save(keras: Any, number: int, after: float) -> None:
@@ -108,7 +117,7 @@ def judge(out: Path, keeper: str) -> str:
     from lrdsl.training.manifest import read_manifest, sha256_of
 
     models = out / "models"
-    if keeper == "lrdsl":
+    if keeper in SCHEDULES:
         listed = read_manifest(models)
         if any(sha256_of(one.path) != one.sha256 for one in listed):
             return "a broken model"
@@ -131,17 +140,19 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def trial(out: Path, keeper: str, kill: dict[str, Any]) -> str:
+def names_in(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / "models").iterdir())
+
+
+def trial(out: Path, keeper: str, kill: dict[str, Any], unkilled: list[str]) -> str:
     out.mkdir()
     status = in_a_fork(lambda: train(out, keeper, kill), out / "log")
     if status != -signal.SIGKILL:
         return "over before the kill" if status == 0 else "could not train"
     verdict = judge(out, keeper)
-    if keeper == "lrdsl":
+    if keeper in SCHEDULES:
         in_a_fork(lambda: train(out, keeper, {}), out / "log")
-        names = sorted(path.name for path in (out / "models").iterdir())
-        expected = [f"snapshot-{n:02}-epoch-{n:03}.keras" for n in (EPOCHS - 1, EPOCHS)]
-        if names != [*expected, "snapshots.json"] or judge(out, keeper) != "all models load":
+        if names_in(out) != unkilled or judge(out, keeper) != "all models load":
             return "wrong after going on"
     return verdict
 
@@ -183,14 +194,27 @@ def sweep(count: int) -> dict[str, Counter[str]]:
         ]
         # The first 20 calls are of the first model, its list and its commit.
         calls = [{"call": 20 + number} for number in range(count)]
+        unkilled: dict[str, list[str]] = {}
+        for keeper in SCHEDULES:
+            out = top / f"{keeper}-unkilled"
+            out.mkdir()
+            assert in_a_fork(partial(train, out, keeper, {}), out / "log") == 0
+            unkilled[keeper] = names_in(out)
+            assert len(unkilled[keeper]) == 3, unkilled  # two models and the list
         for name, keeper, kills in (
-            ("`snapshot(keep=2)`, amid a save", "lrdsl", moments),
-            ("`snapshot(keep=2)`, before each call", "lrdsl", calls),
+            ("`snapshot(keep=2)`, amid a save", "keep", moments),
+            ("`snapshot(keep=2)`, before each call", "keep", calls),
+            ("`snapshot(best=2, …)`, before each call", "best", calls),
             ("`ModelCheckpoint`, one file", "one file", moments),
             ("`ModelCheckpoint`, a file for each epoch", "a file each", moments),
         ):
             found = [
-                trial(top / f"{keeper}-{len(results)}-{number}", keeper, kill)
+                trial(
+                    top / f"{keeper}-{len(results)}-{number}",
+                    keeper,
+                    kill,
+                    unkilled.get(keeper, []),
+                )
                 for number, kill in enumerate(kills)
             ]
             results[name] = Counter(found)

@@ -172,6 +172,13 @@ def test_missing_validation_is_named() -> None:
     assert "give `fit` a `validation_data`; the metrics are `loss`" in found.help
 
 
+def test_missing_validation_is_named_before_a_metric_of_training_of_a_like_name() -> None:
+    found = failure(BEST, 0.5, name="accuracy")
+    assert found.help.startswith(
+        "give `fit` a `validation_data`, or choose by `monitor=accuracy`; the metrics are"
+    )
+
+
 def validating(epochs: int, freq: Any, text: str) -> Any:
     model = make_model(STEPS, metrics=["mae"])
     rows = make_rows(STEPS)

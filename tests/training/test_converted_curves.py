@@ -255,9 +255,8 @@ def test_the_rate_of_an_optimizer_is_a_number() -> None:
             '`optimizer.get_config()["learning_rate"]`',
         ),
         (
-            keras.callbacks.ReduceLROnPlateau(),
-            "`ReduceLROnPlateau` reacts to metrics and cannot be converted yet: write "
-            "`plateau(…)` with the same parameters, `min_lr` as `min`",
+            keras.callbacks.ReduceLROnPlateau,
+            "`ReduceLROnPlateau` is a class: give a schedule that was made of it",
         ),
         (
             schedules.CosineDecay,

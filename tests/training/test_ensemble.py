@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import weakref
@@ -158,6 +159,24 @@ def test_progress_is_shown_unless_asked_not_to(
     assert capsys.readouterr().out == ""
     ensemble.predict(rows, batch_size=6)
     assert "6/6" in capsys.readouterr().out  # two batches, three members
+
+
+def test_members_that_are_many_bring_no_warning_of_tracing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = lrdsl.compile("linear(from=1, to=0.5) for 1 repeat snapshot")
+    callback.snapshots = tmp_path / "snapshots"
+    fit(make_model(STEPS), callback, STEPS, epochs=6)
+    ensemble, rows = lrdsl.Ensemble.load(tmp_path / "snapshots"), make_rows(STEPS)
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    filters = list(logger.filters)
+    try:
+        ensemble.predict(rows, verbose=0)
+        assert not [one for one in caplog.records if "retracing" in one.getMessage()]
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert logger.filters == filters
 
 
 # -- Which members, and how much each counts -------------------------------------------------

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import re
 import tempfile
 import zipfile
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -104,16 +109,22 @@ def test_run_folder_stands_for_the_snapshots_in_it(folder: Path) -> None:
 # -- Files that a stranger made --------------------------------------------------------------
 
 
-def rewrite(folder: Path, change: Any) -> None:
+def rewrite(folder: Path, change: Any, how: int = zipfile.ZIP_STORED) -> None:
     """Change the files in the second model's archive, and make the list fit."""
     path = folder / SECOND
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", how) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    edit_manifest(folder, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    accept(folder)
+
+
+def accept(folder: Path) -> None:
+    """Make the list fit the second model, whatever that is."""
+    content = (folder / SECOND).read_bytes()
+    edit_manifest(folder, sha256=hashlib.sha256(content).hexdigest())
 
 
 def edit_config(folder: Path, edit: Any) -> None:
@@ -132,9 +143,27 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_archive_that_unpacks_to_far_more_is_refused(folder: Path) -> None:
-    rewrite(folder, lambda files: files.update(bomb=bytes(50_000_000)))
-    assert "unpacks to 50," in refusal(folder)
+def test_archive_rewritten_as_it_was_is_loaded(folder: Path) -> None:
+    rewrite(folder, lambda files: None)
+    assert len(lrdsl.Ensemble.load(folder)) == 3
+
+
+def test_archive_that_is_compressed_is_refused(folder: Path) -> None:
+    rewrite(folder, lambda files: files.update(bomb=bytes(50_000_000)), zipfile.ZIP_DEFLATED)
+    assert "in compressed form, and Keras stores all as it is" in refusal(folder)
+
+
+def test_archive_that_holds_one_content_many_times_is_refused(folder: Path) -> None:
+    path = folder / SECOND
+    with zipfile.ZipFile(path, "a") as archive:
+        member = archive.getinfo("model.weights.h5")
+        for number in range(20):
+            again = copy(member)
+            again.filename = f"assets/{number}"
+            archive.filelist.append(again)
+        archive._didModify = True
+    accept(folder)
+    assert re.search(r"has [\d,]+ bytes and says that it holds [\d,]+", refusal(folder))
 
 
 def test_archive_of_many_files_is_refused(
@@ -153,9 +182,10 @@ def test_archive_with_a_path_that_leads_out_is_refused(folder: Path, name: str) 
     assert "a path that leads out" in refusal(folder)
 
 
-def test_archive_without_a_description_is_refused(folder: Path) -> None:
-    rewrite(folder, lambda files: files.pop("config.json"))
-    assert "has no `config.json`" in refusal(folder)
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_archive_without_description_or_weights_is_refused(folder: Path, name: str) -> None:
+    rewrite(folder, lambda files: files.pop(name))
+    assert f"has no `{name}`" in refusal(folder)
 
 
 def test_long_description_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +231,87 @@ def test_model_that_asks_for_more_weights_than_it_holds_is_refused_before_they_a
     assert max(made) < 100
     keras.Variable(np.ones(3))  # Keras is as it was
     assert "bounded" not in keras.Variable.__init__.__qualname__
+
+
+# -- Weights in forms in which Keras never stores them ---------------------------------------
+
+KERNEL = "layers/dense/vars/0"
+
+
+def edit_weights(folder: Path, edit: Callable[[Any], None]) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        content = io.BytesIO(files["model.weights.h5"])
+        with h5py.File(content, "r+") as store:
+            assert store[KERNEL].shape == (STEPS, 1)
+            edit(store)
+        files["model.weights.h5"] = content.getvalue()
+
+    rewrite(folder, change)
+
+
+def replace(store: Any, *shape: int, dtype: Any = "f4", **options: Any) -> None:
+    del store[KERNEL]
+    store.create_dataset(KERNEL, shape or (STEPS, 1), dtype, **options)
+
+
+def virtual(store: Any) -> None:
+    layout = h5py.VirtualLayout((STEPS, 1), "f4")
+    layout[...] = h5py.VirtualSource("other.h5", "x", shape=(STEPS, 1))
+    del store[KERNEL]
+    store.create_virtual_dataset(KERNEL, layout)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda store: replace(store, 10**9, chunks=(10**6,), compression="gzip"),
+        lambda store: replace(store, compression="gzip"),
+        lambda store: replace(store, chunks=(STEPS, 1)),
+        lambda store: replace(store, external=[("/etc/passwd", 0, 16)]),
+        lambda store: replace(store, dtype=h5py.string_dtype()),
+        virtual,
+    ],
+    ids=["compressed", "compressed, small", "in chunks", "elsewhere", "text", "virtual"],
+)
+def test_weights_in_a_form_that_keras_never_writes_are_refused(
+    folder: Path, edit: Callable[[Any], None]
+) -> None:
+    edit_weights(folder, edit)
+    assert f"stores its weights `{KERNEL}` in a form in which Keras never does" in refusal(
+        folder
+    )
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (2**31, 2**31, 4)], ids=["long", "overflowing"])
+def test_weights_that_are_declared_and_not_there_are_refused(
+    folder: Path, shape: tuple[int, ...]
+) -> None:
+    edit_weights(folder, lambda store: replace(store, *shape))
+    assert "declares weights of" in refusal(folder)
+
+
+def test_many_weights_that_share_what_is_declared_are_added_up(folder: Path) -> None:
+    def edit(store: Any) -> None:
+        for number in range(20):
+            store.create_dataset(f"layers/more/vars/{number}", (1000,), "f4")
+
+    edit_weights(folder, edit)
+    assert "declares weights of" in refusal(folder)
+
+
+def test_weights_that_are_no_hdf5_are_refused(folder: Path) -> None:
+    rewrite(folder, lambda files: files.update({"model.weights.h5": b"weights"}))
+    assert "has weights that cannot be read: " in refusal(folder)
+
+
+def test_weights_of_another_shape_are_refused_with_keras_reason(folder: Path) -> None:
+    edit_weights(folder, lambda store: replace(store, STEPS, 2))
+    found = refusal(folder)
+    assert "cannot be loaded: " in found
+    assert "shape" in found
+
+
+# -- Models that run something --------------------------------------------------------------
 
 
 def test_code_in_a_model_is_refused_though_the_process_has_allowed_it(folder: Path) -> None:

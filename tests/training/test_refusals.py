@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import lrdsl
+from lrdsl.export import module_text
 from lrdsl.training.callback import ScheduleCallback
 
 from .weights import BATCH, fit, make_dataset, make_model, make_rows, weights_of
@@ -54,17 +57,6 @@ def assert_says(refused: Refused, message: str, repair: str, code: str = "LRS601
 
 
 # -- The program -------------------------------------------------------------------------------
-
-
-def test_schedule_that_reacts_to_metrics() -> None:
-    text = "const(1e-3) until val_loss < 0.05 then exp(0.1)"
-    with pytest.raises(lrdsl.LrsError) as caught:
-        fit(make_model(STEPS), lrdsl.compile(text), STEPS)
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("LRS601", "the schedule reacts to metrics")
-    assert found.primary is not None
-    assert caught.value.source.slice(found.primary.span).startswith("val_loss")
-    assert "applies schedules of time only" in (found.help or "")
 
 
 def test_target_that_the_optimizer_keeps_no_room_for() -> None:
@@ -259,6 +251,21 @@ def test_second_schedule() -> None:
     )
 
 
+def test_second_schedule_from_a_module_that_was_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = lrdsl.loads("linear(from=0.2)").plan(epochs=1, steps_per_epoch=STEPS)
+    (tmp_path / "falling_rate.py").write_text(module_text(plan))
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = importlib.import_module("falling_rate").callback()
+    assert_says(
+        refused_fit(make_model(STEPS), callbacks=[theirs]),
+        "the schedule of the module `falling_rate`, which `lrdsl compile` has written, would "
+        "set the rate too",
+        "pass one schedule to `fit`: this one, or `falling_rate.callback()`",
+    )
+
+
 def test_second_schedule_beside_one_of_a_derived_class() -> None:
     class Mine(ScheduleCallback):
         pass
@@ -273,22 +280,6 @@ def test_second_schedule_beside_one_of_a_derived_class() -> None:
         "two schedules would set the rate",
         "pass one schedule to `fit`",
     )
-
-
-@pytest.mark.parametrize("eager", [False, True])
-def test_rate_that_another_callback_takes_over_when_fit_begins(eager: bool) -> None:
-    class Late(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            rate = keras.optimizers.schedules.CosineDecay(0.5, 10)
-            self.model.optimizer.learning_rate = rate
-
-    callback = lrdsl.compile("const(0.1)")
-    with pytest.raises(lrdsl.LrsError) as caught:
-        fit(make_model(STEPS, run_eagerly=eager), callback, STEPS, callbacks=[Late()])
-    (found,) = caught.value.diagnostics
-    assert found.message == "step 0 used the rate 0.5, and 0.1 is planned"
-    assert "take out what else does, in another callback" in (found.help or "")
-    np.testing.assert_array_equal(callback.applied, np.full(1, 0.5, np.float32))
 
 
 def test_same_schedule_twice() -> None:

@@ -481,4 +481,4 @@ def test_after_sixty_kills_amid_saving_all_models_load(
     with capsys.disabled():
         print("\n" + done.stdout)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("| 60 | 0 | 0 | 0 |") == 2
+    assert done.stdout.count("| 60 | 0 | 0 | 0 |") == 3

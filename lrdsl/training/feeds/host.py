@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.training.feeds import LEFT
 from lrdsl.training.feeds.all_targets import AllTargets
+from lrdsl.training.feeds.keeping import UNTRACK, keeping_rate
 from lrdsl.training.feeds.parts import parts_of
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class HostFeed:
             for name in self._update_methods(part.optimizer):
                 update = getattr(part.optimizer, name)
                 self._shadow(part.optimizer, name, self._noting(number, update))
+            keep = keeping_rate(part, self._model, self._source)
+            self._shadow(part.optimizer, UNTRACK, keep)
         self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
         try:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.training.feeds import LEFT
 from lrdsl.training.feeds.all_targets import AllTargets
+from lrdsl.training.feeds.keeping import UNTRACK, keeping_rate
 from lrdsl.training.feeds.mirrored_columns import MirroredColumns
 from lrdsl.training.feeds.parts import build_optimizer, parts_of
 from lrdsl.training.feeds.tensorflow_columns import GraphColumns
@@ -72,7 +73,8 @@ class RateFeed:
         self._parts = parts_of(model.optimizer)
         self._rates = [part.rate for part in self._parts]
         self._source = plan.program.source
-        self.size = max(WINDOW, int(model.steps_per_execution))
+        self._together = int(model.steps_per_execution)
+        self.size = max(WINDOW, self._together)
         self.on_detach: Callable[[], None] = lambda: None
         self._last_used: NDArray[np.float32] | None = None
 
@@ -113,6 +115,8 @@ class RateFeed:
         for number, part in enumerate(self._parts):
             update = part.optimizer.update_step
             self._shadow(part.optimizer, "update_step", self._noting(number, update))
+            keep = keeping_rate(part, self._model, self._source)
+            self._shadow(part.optimizer, UNTRACK, keep)
         self._shadow(self._model, "make_train_function", self._shadow_make_train_function)
         self._attached = True
         if self._targets:  # with its own floats
@@ -131,7 +135,7 @@ class RateFeed:
             not self._attached
             and self._optimizer is model.optimizer
             and self._train_step == model.train_step
-            and self.size >= int(model.steps_per_execution)
+            and self._together == int(model.steps_per_execution)
             and self._targets.follow(plan)
         )
 

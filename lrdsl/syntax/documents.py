@@ -1,0 +1,274 @@
+"""Documents: text with places where a line may end, and how they are laid out.
+
+After Wadler, *A prettier printer* (2003): a group stands on one line if it fits there, and
+otherwise ends a line at each of its own places.  What can be broken in several ways decides
+by what fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from lrdsl.records import dataclass
+
+INDENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A place where a line may end; `flat` stands there if it does not."""
+
+    flat: str = " "
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment, which stands before a `Line` and makes it end the line.
+
+    `alone`: on a line of its own, rather than after what is on the line.
+    """
+
+    text: str
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Indent:
+    """What begins its lines further to the right."""
+
+    inner: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """What stands on one line, whatever is around it."""
+
+    inner: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What stands on one line if it fits there."""
+
+    inner: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A list in brackets: beside them, or within them on a line, or an item a line.
+
+    `items` have their commas, and a `Line` before each but the first.  `before` and `after`
+    are comments next to the brackets.
+    """
+
+    opening: str
+    items: tuple[Document, ...]
+    before: tuple[Comment, ...] = ()
+    after: tuple[Comment, ...] = ()
+
+    def flat(self) -> Document:
+        """Return it on one line."""
+        inside = (*self.before, Line(""), *self.items, *self.after, Line(""))
+        return (self.opening, inside, ")")
+
+    def broken(self, room: Room) -> Document:
+        """Return it with lines of their own for what is inside."""
+        inside = (*self.before, Line(""), Group(self.items), *self.after)
+        return (self.opening, Indent(inside), Line(""), ")")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Operands joined by operators of one precedence.
+
+    Each of `rest` is a `Line`, perhaps after comments, an operator and its operand.  It
+    breaks before the operators; but where the last operand is too long for that and opens
+    a bracket, after `opens` columns, in there.  `inset` indents its lines.
+    """
+
+    first: Document
+    rest: tuple[tuple[Document, ...], ...]
+    opens: int
+    inset: bool
+
+    def flat(self) -> Document:
+        """Return it on one line."""
+        return (self.first, *self.rest)
+
+    def broken(self, room: Room) -> Document:
+        """Return it with a line for each operand, or with its last one opened."""
+        *before, (*operator, operand) = self.rest
+        at = room.indent + INDENT * self.inset
+        beside = (self.first, *before, *operator)
+        is_long = not room.fits((*operator, operand), at)
+        if self.opens and is_long and room.fits((beside, " " * self.opens)):
+            return (Flat(beside), operand)
+        return (self.first, Indent(self.rest) if self.inset else self.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Tailed:
+    """What is followed by words that say more of it: `for 5`, `until 10`.
+
+    Each tail is a `Line`, perhaps after comments, and its words.  They go on lines of their
+    own; or, where what is before them is too long and opens a bracket, behind that.
+    """
+
+    operand: Document
+    tails: tuple[tuple[Document, ...], ...]
+    opens: int
+
+    def flat(self) -> Document:
+        """Return it on one line."""
+        return (self.operand, *self.tails)
+
+    def broken(self, room: Room) -> Document:
+        """Return it with lines for its tails, or with the operand opened."""
+        if self.opens and not room.fits(self.operand) and room.fits(self.tails, room.indent):
+            return (self.operand, Flat(self.tails))
+        return (self.operand, Indent(self.tails))
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`head = body`, where `body` is a `Line`, perhaps after comments, and the body.
+
+    The body goes below; or begins beside the head, if it opens a bracket and would be too
+    long for one line below too.
+    """
+
+    head: Document
+    body: tuple[Document, ...]
+    opens: int
+
+    def flat(self) -> Document:
+        """Return it on one line."""
+        return (self.head, *self.body)
+
+    def broken(self, room: Room) -> Document:
+        """Return it with its body below, or opened beside the head."""
+        *line, body = self.body
+        has_comments = len(line) > 1
+        if self.opens and not has_comments and not room.fits(body, room.indent + INDENT):
+            return (self.head, " ", body)
+        return (self.head, Indent(self.body))
+
+
+Choice: TypeAlias = Bracket | Chain | Tailed | Equation
+"""What can be broken in several ways, unless it stands on one line."""
+
+Document: TypeAlias = (
+    str | Line | Comment | Indent | Flat | Group | Choice | tuple["Document", ...]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a choice is to be broken: the indent of its lines, and its first column."""
+
+    indent: int
+    column: int
+    width: int
+
+    def fits(self, document: Document, column: int | None = None) -> bool:
+        """Return whether `document` fits on a line, from here or from another column."""
+        return _fits(document, self.width - (self.column if column is None else column))
+
+
+_Frame: TypeAlias = tuple[int, bool, Document]
+"""What is still to be laid out: the indent of its lines, and whether it has only one."""
+
+
+def lay_out(document: Document, width: int) -> list[str]:
+    """Return the lines of a document: of at most `width` columns, where they end in time."""
+    page = _Page()
+    stack: list[_Frame] = [(0, False, document)]
+    while stack:
+        indent, is_flat, node = stack.pop()
+        match node:
+            case str():
+                page.write(node)
+            case tuple():
+                stack.extend((indent, is_flat, one) for one in reversed(node))
+            case Line(flat=space):
+                if is_flat:
+                    page.write(space)
+                else:
+                    page.end_line(indent)
+            case Comment():
+                page.comments.append((indent, node))
+            case Indent(inner=inner):
+                stack.append((indent + INDENT, is_flat, inner))
+            case Flat(inner=inner):
+                stack.append((indent, True, inner))
+            case Group(inner=inner):
+                is_flat = is_flat or _fits(inner, width - page.column, stack)
+                stack.append((indent, is_flat, inner))
+            case _:
+                form = node.flat()
+                is_flat = is_flat or _fits(form, width - page.column, stack)
+                if not is_flat:
+                    form = node.broken(Room(indent, page.column, width))
+                stack.append((indent, is_flat, form))
+    page.end_line(0)
+    return page.lines
+
+
+def _fits(document: Document, room: int, following: Sequence[_Frame] = ()) -> bool:
+    """Return whether a document fits into `room` columns, with what follows on its line."""
+    stack: list[tuple[bool, Document]] = [(True, document)]
+    after = len(following)
+    is_over = False
+    while room >= 0:
+        if not stack:
+            is_over = True
+            if not after:
+                return True
+            after -= 1
+            stack.append(following[after][1:])
+        is_flat, node = stack.pop()
+        match node:
+            case str():
+                room -= len(node)
+            case tuple():
+                stack.extend((is_flat, one) for one in reversed(node))
+            case Line(flat=space):
+                if not is_flat:
+                    return True
+                room -= len(space)
+            case Comment():
+                return is_over
+            case Indent(inner=inner):
+                stack.append((is_flat, inner))
+            case Flat(inner=inner) | Group(inner=inner):
+                stack.append((True, inner))
+            case _:
+                stack.append((True, node.flat()))
+    return False
+
+
+class _Page:
+    """Lines, the last of which is being written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.comments: list[tuple[int, Comment]] = []
+        self._words: list[str] = []
+        self.column = 0
+
+    def write(self, text: str) -> None:
+        self._words.append(text)
+        self.column += len(text)
+
+    def end_line(self, indent: int) -> None:
+        """End the line, with the comments that wait for that, and begin another."""
+        line = "".join(self._words).rstrip(" ")
+        if self.comments and not self.comments[0][1].alone and line:
+            line += f"  {self.comments.pop(0)[1].text}"
+        if line:
+            self.lines.append(line)
+        self.lines += [" " * at + comment.text for at, comment in self.comments]
+        self.comments.clear()
+        self._words = [" " * indent]
+        self.column = indent
