@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lrdsl.plan import Plan, Segment, Snapshot
     from lrdsl.program import Program, diagnose, load, loads
     from lrdsl.source import SourceText, Span
-    from lrdsl.training.callback import ScheduleCallback, compile
+    from lrdsl.training.callback import ScheduleCallback
+    from lrdsl.training.compiling import compile
     from lrdsl.training.ensemble import Ensemble
 
 __version__ = "0.1.0"
@@ -40,7 +41,7 @@ _HOMES = {
     "Snapshot": "lrdsl.plan",
     "SourceText": "lrdsl.source",
     "Span": "lrdsl.source",
-    "compile": "lrdsl.training.callback",
+    "compile": "lrdsl.training.compiling",
     "diagnose": "lrdsl.program",
     "from_keras": "lrdsl.conversion",
     "load": "lrdsl.program",

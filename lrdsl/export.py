@@ -129,7 +129,8 @@ def _without_imports(text: str, imports: list[str]) -> str:
             continue
         gone.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         if is_import:
-            line = ast.unparse(node)
+            # A module of its own takes its records from the standard library.
+            line = ast.unparse(node).replace("from lrdsl.records ", "from dataclasses ")
             ours = line.startswith(("from lrdsl", "from __future__"))
             if not ours and line not in imports:
                 imports.append(line)

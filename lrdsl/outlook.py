@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lrdsl import core
-from lrdsl.diagnostics import LrsError
+from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.planner import suppose
 from lrdsl.planning.conditions import reactions, watched
 from lrdsl.records import dataclass, replace
@@ -46,6 +46,14 @@ class Trouble:
 
     words: str
     error: LrsError
+
+    @property
+    def problems(self) -> list[Diagnostic]:
+        """What is wrong then; each message says when."""
+        return [
+            replace(problem, message=f"{problem.message}, {self.words}")
+            for problem in self.error.diagnostics
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from lrdsl.planning.courses import (
     Row,
     Supposed,
     observation,
+    told_of,
 )
 from lrdsl.planning.dues import Due, snapshots, turn_ends
 from lrdsl.planning.formula import Formula
@@ -29,7 +30,7 @@ from lrdsl.planning.frames import Part
 from lrdsl.planning.horizon import Horizon, make_horizon
 from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout
-from lrdsl.planning.reactions import Reaction, Reactions, told_of
+from lrdsl.planning.reactions import Reaction, Reactions
 from lrdsl.planning.verify import LARGEST, find_fault
 from lrdsl.records import replace
 from lrdsl.source import Span

@@ -20,7 +20,13 @@ NARROWEST = 20
 
 
 def preview(
-    plan: Plan, width: int, *, unicode: bool, colour: bool, rows: int | None = None
+    plan: Plan,
+    width: int,
+    *,
+    unicode: bool,
+    colour: bool,
+    rows: int | None = None,
+    is_log: bool | None = None,
 ) -> str:
     """Return what the plan does, as lines of at most `width` columns.
 
@@ -34,6 +40,7 @@ def preview(
         unicode: whether the terminal shows braille; without, only ASCII is used.
         colour: whether to write escape codes.
         rows: how high the first curve is, if not as the width has it.
+        is_log: whether the axes of values are logarithmic; None where the curves decide.
     """
     width = max(width, NARROWEST)
     ink = Ink(unicode, colour)
@@ -44,7 +51,16 @@ def preview(
         out.append("")
         height = rows if is_first else None
         out.extend(
-            chart(plan, target, width, ink, outlook=view, is_first=is_first, rows=height)
+            chart(
+                plan,
+                target,
+                width,
+                ink,
+                outlook=view,
+                is_first=is_first,
+                rows=height,
+                is_log=is_log,
+            )
         )
         ways = [] if view is None else [way for way in view.ways if way.name != "latest"]
         if len(ways) < 2:

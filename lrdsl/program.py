@@ -18,7 +18,7 @@ from lrdsl.planning.layout import Layout
 from lrdsl.planning.survey import survey as survey_times
 from lrdsl.planning.times import Open
 from lrdsl.reading import read_source
-from lrdsl.records import dataclass, replace
+from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression, print_file
@@ -223,13 +223,7 @@ def _problems_to_come(plan: Plan) -> list[Diagnostic]:
     from lrdsl.outlook import outlook
 
     expected = outlook(plan)
-    if expected is None or expected.trouble is None:
-        return []
-    words = expected.trouble.words
-    return [
-        replace(problem, message=f"{problem.message}, {words}")
-        for problem in expected.trouble.error.diagnostics
-    ]
+    return [] if expected is None or expected.trouble is None else expected.trouble.problems
 
 
 def _let_text(value: LetValue) -> str:

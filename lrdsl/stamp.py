@@ -11,9 +11,10 @@ import html
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
+
+from lrdsl.records import dataclass
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan

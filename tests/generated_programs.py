@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
 NAMES = ("peak", "epoch", "cycle", "progress", "entry", "val_loss", "e2", "_x", "epochs")
@@ -112,6 +114,22 @@ def commented(draw: st.DrawFn) -> str:
         text += word if word in ("%", "epochs", "epoch", "steps") else gap + word
         text += " "
     return text
+
+
+_WORD = re.compile(
+    r'"[^"]*"'
+    r"|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?:[ \t]*(?:%|(?:epoch|step)s?\b))?"
+    r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?\(?"
+    r"|[<>]=?|\S"
+)
+
+
+@st.composite
+def sprinkled(draw: st.DrawFn) -> str:
+    """Return a text with comments and line ends between any two of its words."""
+    words = _WORD.findall(draw(texts))
+    gaps = draw(st.lists(st.sampled_from(COMMENTS), min_size=len(words), max_size=len(words)))
+    return "".join(f"{gap} {word}" for gap, word in zip(gaps, words, strict=True))
 
 
 # -- programs that have a plan of 12 epochs of 10 steps ------------------------------------

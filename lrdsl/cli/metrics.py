@@ -48,6 +48,9 @@ def make_plan(
         LrsError: one that the schedule reacts to is not among them (LRS606).
     """
     program = open_program(file, overrides)
+    from lrdsl.training.early import check_options
+
+    check_options(program, horizon)
     rows = None if metrics is None else _read(metrics)
     epochs = horizon.epochs
     if rows is not None and epochs is None and program.train is None:

@@ -156,7 +156,11 @@ def make_plan(file: str, overrides: Sequence[str], horizon: Horizon) -> Plan:
         click.UsageError, UnusableFile, LrsError: as `open_program`; LrsError also where
             the schedule and the training do not fit together.
     """
-    return open_program(file, overrides).plan(
+    program = open_program(file, overrides)
+    from lrdsl.training.early import check_options
+
+    check_options(program, horizon)
+    return program.plan(
         epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch, base=horizon.base
     )
 

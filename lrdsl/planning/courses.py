@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from lrdsl.planning.stalls import Judge, Look, Rules
 from lrdsl.records import dataclass
+from lrdsl.suggest import suggest
 
 Row: TypeAlias = Mapping[str, float]
 """The metrics of one epoch, by name; empty where the epoch was not seen."""
@@ -129,3 +130,24 @@ def observation(row: Row, metric: str, epoch: int) -> float | None:
     if not row or (metric.startswith("val_") and not validated):
         return None
     raise MetricError(metric, epoch, tuple(row))
+
+
+def told_of(error: MetricError) -> tuple[str, str, str]:
+    """Return what a person is told of a metric: message, label and help."""
+    name, when = error.metric, f"after epoch {error.epoch}"
+    if error.there is None:
+        return (
+            f"the metric `{name}` is not a number {when}",
+            "cannot react to it",
+            "find out why the training diverged; `nan=ignore` in `plateau` or `stalled` passes "
+            "over such epochs",
+        )
+    there = [f"`{one}`" for one in error.there]
+    meant = suggest(name, list(error.there))
+    return (
+        f"there is no metric `{name}` {when}",
+        "waits for it",
+        f"did you mean `{meant}`?"
+        if meant
+        else f"there are {', '.join(there)}; `val_…` needs `fit(validation_data=…)`",
+    )

@@ -8,13 +8,13 @@ that follows plans as it plans any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import count, takewhile
 
 from lrdsl import core
 from lrdsl.analysis.problems import Problems
-from lrdsl.numeric.constants import as_float
+from lrdsl.planning.causes import Causes, last_better
 from lrdsl.planning.conditions import (
     bound_of,
     is_reactive,
@@ -24,14 +24,13 @@ from lrdsl.planning.conditions import (
     rules_of,
     watched,
 )
-from lrdsl.planning.courses import Course, MetricError, Recorded
+from lrdsl.planning.courses import Course, MetricError, Recorded, told_of
 from lrdsl.planning.horizon import Horizon
 from lrdsl.planning.layout import Layout
-from lrdsl.planning.stalls import Counter, Look, Rules, stalled
+from lrdsl.planning.stalls import Counter, Look, Rules
 from lrdsl.planning.times import ZERO, Length, Open
 from lrdsl.records import dataclass, replace
 from lrdsl.source import Span
-from lrdsl.suggest import suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,7 @@ class Reactions:
         self._problems = problems
         self._layout = Layout(horizon, problems)
         self._course = course
+        self._causes = Causes(self._layout, course)
         self._target = "lr"
         self.happened: list[Reaction] = []
         self.stop: Fraction | None = None
@@ -132,9 +132,6 @@ class Reactions:
                 return self._sequence(node, place)
             case core.Curve(kind="plateau", parameters=parameters):
                 return self._plateau(parameters, node.span, place), False
-            case core.Curve(kind="const", parameters=parameters):
-                value, is_open = self._rewrite(parameters["value"], place)
-                return replace(node, parameters={"value": value}), is_open
             case core.Apply(operands=operands):
                 inside = replace(place, block=place.length)
                 parts = [self._rewrite(operand, inside) for operand in operands]
@@ -166,17 +163,19 @@ class Reactions:
         rules = rules_of(self._layout, metric, parameters, span)
         changed: list[tuple[Fraction, str]] = []
         if rules is not None:
-            first = self._first_epoch(place.begun)
+            first = self._causes.first_epoch(place.begun)
             judged: list[bool | None] = []
             counter = Counter(rules)
             # What it does not see the end of, it does not look at.
-            ticks = takewhile(lambda tick: tick < place.end, map(self._end_of, count(first)))
-            for tick, look in zip(ticks, self._looks(metric, rules, place.begun, span)):
+            ticks = takewhile(
+                lambda tick: tick < place.end, map(self._causes.end_of, count(first))
+            )
+            for tick, look in zip(ticks, self._looks(metric, rules, first, span), strict=False):
                 better, change = counter.add(look)
                 judged.append(better)
                 if change is None:
                     continue
-                cause = self._stall_in_words(metric, rules, judged, first)
+                cause = self._causes.of_stall(metric, rules, judged, first)
                 if change.value == "rise":
                     cause = f"`{metric}` got better"
                 self._note(
@@ -185,10 +184,10 @@ class Reactions:
                     cause,
                     span,
                     restore=restores_best(parameters) and change.value == "cut",
-                    best=_last_better(judged, first),
+                    best=last_better(judged, first),
                 )
                 changed.append((tick, change.value))
-            best = _last_better(judged, first)
+            best = last_better(judged, first)
             if restores_best(parameters) and best is not None:
                 self.best.add(best)
         return core.Plateau(parameters, tuple(changed), span)
@@ -317,12 +316,12 @@ class Reactions:
         block: Length,
     ) -> Fraction | None:
         """Return the first end of an epoch inside a place after which a condition holds."""
-        holds = self._make_test(condition, place.begun, block_start, block)
+        holds = self._causes.test(condition, place.begun, block_start, block)
         if holds is None:
             return None
-        epoch = self._first_epoch(place.begun)
+        epoch = self._causes.first_epoch(place.begun)
         while epoch < self._course.known:
-            tick = self._end_of(epoch)
+            tick = self._causes.end_of(epoch)
             if tick >= place.end:
                 return None
             try:
@@ -339,87 +338,13 @@ class Reactions:
             epoch += 1
         return None
 
-    def _make_test(
-        self, condition: core.Core, begun: Fraction, block_start: Fraction, block: Length
-    ) -> Callable[[int], str | None] | None:
-        """Return a test of epochs: why the condition holds after one, None if it does not."""
-        course = self._course
-        match condition:
-            case core.Compare(metric=metric, operator=sign, limit=limit):
-                value = self._layout.constant(limit, sign)
-                if value is None:
-                    return None
-                number = as_float(value)
-
-                def compared(epoch: int) -> str | None:
-                    if not course.compare(metric, sign, number, epoch):
-                        return None
-                    return f"`{metric}` {course.tell(metric, epoch)} {sign} {number:.6g}"
-
-                return compared
-            case core.Stalled(metric=metric, parameters=parameters):
-                rules = rules_of(self._layout, metric, parameters, condition.span)
-                if rules is None:
-                    return None
-                first = self._first_epoch(begun)
-                counted = stalled(rules, course.looks(metric, rules, first))
-                judged: list[bool | None] = []
-
-                def stalling(epoch: int) -> str | None:
-                    better, has_stalled = next(counted)  # the epochs come one by one
-                    judged.append(better)
-                    if not has_stalled:
-                        return None
-                    return self._stall_in_words(metric, rules, judged, first)
-
-                return stalling
-            case core.Joined(operator=word, items=items):
-                tests = [self._make_test(item, begun, block_start, block) for item in items]
-                known = [test for test in tests if test is not None]
-                if len(known) < len(tests):
-                    return None
-
-                def joined(epoch: int) -> str | None:
-                    causes = [test(epoch) for test in known]
-                    held = [cause for cause in causes if cause is not None]
-                    enough = held if word == "or" else len(held) == len(causes)
-                    return " and ".join(held) if enough else None
-
-                return joined
-        time = self._layout.time(condition, block, "until")
-        if not isinstance(time, Fraction):
-            return None
-        at = block_start + time
-        told = f"{self._horizon.describe(at)} are over"
-        return lambda epoch: told if self._end_of(epoch) >= at else None
-
-    def _looks(self, metric: str, rules: Rules, begun: Fraction, span: Span) -> Iterator[Look]:
+    def _looks(self, metric: str, rules: Rules, first: int, span: Span) -> Iterator[Look]:
         try:
-            yield from self._course.looks(metric, rules, self._first_epoch(begun))
+            yield from self._course.looks(metric, rules, first)
         except MetricError as error:
             self._report(error, span)
 
-    def _stall_in_words(
-        self, metric: str, rules: Rules, judged: list[bool | None], first: int
-    ) -> str:
-        best = _last_better(judged, first)
-        count = sum(one is False for one in judged[(best or first) - first :])
-        what = "the observation before" if rules.previous else "its best"
-        if best is not None and not rules.previous and rules.window == rules.accumulation == 1:
-            told = self._course.tell(metric, best)
-            what = f"{told} (epoch {best})" if told else what
-        return f"`{metric}` no better than {what} in {count} observation{'s' * (count != 1)}"
-
     # -- small things -------------------------------------------------------------------
-
-    def _first_epoch(self, begun: Fraction) -> int:
-        """Return the first epoch that ends after a tick."""
-        assert self._horizon.epoch is not None
-        return int(begun // self._horizon.epoch)
-
-    def _end_of(self, epoch: int) -> Fraction:
-        assert self._horizon.epoch is not None
-        return (epoch + 1) * self._horizon.epoch
 
     def _ticks(self, ticks: Fraction, span: Span) -> core.Time:
         unit = "epochs" if self._horizon.step is None else "steps"
@@ -444,32 +369,6 @@ class Reactions:
     def _report(self, error: MetricError, span: Span) -> None:
         message, label, repair = told_of(error)
         self._problems.add("LRS606", message, span, label, help=repair)
-
-
-def told_of(error: MetricError) -> tuple[str, str, str]:
-    """Return what a person is told of a metric: message, label and help."""
-    name, when = error.metric, f"after epoch {error.epoch}"
-    if error.there is None:
-        return (
-            f"the metric `{name}` is not a number {when}",
-            "cannot react to it",
-            "find out why the training diverged; `nan=ignore` in `plateau` or `stalled` passes "
-            "over such epochs",
-        )
-    there = [f"`{one}`" for one in error.there]
-    meant = suggest(name, list(error.there))
-    return (
-        f"there is no metric `{name}` {when}",
-        "waits for it",
-        f"did you mean `{meant}`?"
-        if meant
-        else f"there are {', '.join(there)}; `val_…` needs `fit(validation_data=…)`",
-    )
-
-
-def _last_better(judged: list[bool | None], first: int) -> int | None:
-    better = [index for index, one in enumerate(judged) if one]
-    return first + better[-1] if better else None
 
 
 def _stops(node: core.Core) -> bool:

@@ -72,8 +72,11 @@ class Judge:
         self._count = 0
 
     def take(self, value: float | None) -> Look:
-        """Take what an epoch measured, None for nothing; return a way to look at it."""
-        if value is None or (self._rules.skips_nan and value != value):
+        """Take what an epoch measured, None for nothing; return a way to look at it.
+
+        What is no number is passed over: where that is an error, it does not come here.
+        """
+        if value is None or value != value:
             return None
         self._recent.append(value)
         self._count += 1
@@ -117,12 +120,8 @@ class Counter:
         if look is None:
             return None, None
         rules = self.rules
-        if self.cooling:
-            self.cooling -= 1
-            self.wait = 0
-        if self.rise_cooling:
-            self.rise_cooling -= 1
-            self.good = 0
+        self.cooling = max(self.cooling - 1, 0)
+        self.rise_cooling = max(self.rise_cooling - 1, 0)
         if self.rise_cooling or (self.cooling and rules.freezes):
             return None, None
         if look():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrdsl.plotting.events import draw_badge, width_of_what
 from lrdsl.plotting.page import KEY_GAP, KEY_LINE, LEFT, WIDE, WIDTH
 from lrdsl.plotting.style import Theme, elided, text_width
+from lrdsl.records import dataclass
 from lrdsl.render import visible
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ def _draw_curve(view: View, ax: Axes) -> None:
     if not view.ways:  # what lies between is filled then
         ax.fill_between(x, y, floor, color=view.theme.curve, alpha=0.10, linewidth=0, zorder=2)
     # The curve is not there while it jumps: a fainter line only leads the eye.
-    jumps = view.jumps()
+    jumps = view.jumps(x, y)
     line_x, line_y = np.insert(x, jumps, np.nan), np.insert(y, jumps, np.nan)
     end = view.unsettled()
     for part, dashes in (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrdsl.plotting.placement import Box, dense, place
+from lrdsl.plotting.placement import Box, apart, dense, place
 from lrdsl.plotting.style import Theme, text_width
 from lrdsl.plotting.view import View
 from lrdsl.scales import Floats, format_rate, format_time
@@ -73,7 +73,7 @@ def draw_names(view: View, ax: Axes, taken: list[Box], *, has_margin: bool) -> N
     for way in (*(way for way, _, _ in view.ways), view.outlook.never):
         own = curves[way.name]
         others = np.concatenate([other for name, other in curves.items() if name != way.name])
-        anchor = _apart(own, others)
+        anchor = apart(own, others)
         text = way.words + _stop(way, view)
         size = (text_width(text, _SIZE), 9.5)
         # Over what is drawn last, so beside the curves but not beside the lines behind them.
@@ -82,17 +82,6 @@ def draw_names(view: View, ax: Axes, taken: list[Box], *, has_margin: bool) -> N
         _write(view, ax, text, (box.left, (box.bottom + box.top) / 2), _colour(way, view.theme))
     if has_margin:
         _write_ends(view, ax, curves)
-
-
-def _apart(own: Floats, others: Floats) -> tuple[float, float]:
-    """Return the point of a curve that is furthest from all others, its middle at best."""
-    candidates = own[np.linspace(0, len(own) - 1, 41).astype(int)[4:-4]]
-    near = others[:: max(len(others) // 2000, 1)]
-    gaps = np.hypot(*(candidates[:, None, :] - near[None, :, :]).transpose(2, 0, 1)).min(axis=1)
-    # Far enough is far enough: then rather in the middle.
-    middle = np.abs(np.arange(len(candidates)) - len(candidates) / 2)
-    best = candidates[int(np.argmax(np.minimum(gaps, 40.0) - middle))]
-    return float(best[0]), float(best[1])
 
 
 def _stop(way: Way, view: View) -> str:

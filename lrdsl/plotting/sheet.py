@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrdsl.highlights import smallest_tick
 from lrdsl.plotting.style import Look, Theme
+from lrdsl.records import dataclass
 from lrdsl.scales import Floats, Scale
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.together import Together
 
 _FOOTROOM = 4.0  # points below the curve
 
@@ -47,6 +49,15 @@ def clocks(plan: Plan) -> Clocks:
         return Clocks(own, steps, Fraction(1))
     per_unit = Fraction(1, plan.steps_per_epoch)
     return Clocks(Clock("epoch", plan.length * per_unit, per_unit), own, per_unit)
+
+
+def common_clocks(plans: Together) -> Clocks:
+    """Return the clocks of several plans: as of one, where their epochs are equally long."""
+    lower = Clock(plans.unit, plans.length, plans.smallest)
+    if plans.unit == "step" or plans.steps_per_epoch is None:
+        return Clocks(lower, None, Fraction(1))
+    steps = Clock("step", plans.length * plans.steps_per_epoch, Fraction(1))
+    return Clocks(lower, steps, Fraction(1))
 
 
 class Sheet:
@@ -97,3 +108,15 @@ class Sheet:
         """Return points (x on the clock below, value) as points on paper, shape (n, 2)."""
         axis = Scale(*self.limits(), self.scale.is_log)
         return np.column_stack([x / self.length * self.width, axis.fraction(y) * self.height])
+
+    def jumps(self, x: Floats, y: Floats) -> NDArray[np.intp]:
+        """Return the numbers of the points of a curve right after a jump.
+
+        A jump looks upright on paper, and is much steeper than what comes before and after.
+        """
+        paper = self.on_paper(x, y)
+        wide, tall = np.abs(np.diff(paper, axis=0)).T
+        slope = tall / np.maximum(wide, 1e-6)
+        around = np.concatenate([[0.0], slope, [0.0]])
+        steep = (4 * around[:-2] < slope) & (4 * around[2:] < slope)
+        return np.flatnonzero((wide < 1.5) & (tall > 5.0) & steep) + 1

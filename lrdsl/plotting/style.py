@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from lrdsl.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

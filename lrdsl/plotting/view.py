@@ -5,9 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lrdsl.highlights import curve, main_target, unsettled_from
 from lrdsl.plotting.sheet import Sheet, clocks
 from lrdsl.plotting.style import LONGEST_MEASURED, Look, text_width
@@ -130,15 +127,3 @@ class View(Sheet):
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return the plan's snapshots in the panel where they are shown, else none."""
         return self.plan.snapshots if self.target == main_target(self.plan) else ()
-
-    def jumps(self) -> NDArray[np.intp]:
-        """Return the numbers of the points right after a jump of the curve.
-
-        A jump looks upright on paper, and is much steeper than what comes before and after.
-        """
-        paper = self.on_paper(self.x, self.y)
-        wide, tall = np.abs(np.diff(paper, axis=0)).T
-        slope = tall / np.maximum(wide, 1e-6)
-        around = np.concatenate([[0.0], slope, [0.0]])
-        steep = (4 * around[:-2] < slope) & (4 * around[2:] < slope)
-        return np.flatnonzero((wide < 1.5) & (tall > 5.0) & steep) + 1

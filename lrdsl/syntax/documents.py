@@ -11,26 +11,19 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from lrdsl.records import dataclass
+from lrdsl.syntax.nodes import Comment
 
 INDENT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A place where a line may end; `flat` stands there if it does not."""
+    """A place where a line may end; `flat` stands there if it does not.
 
-    flat: str = " "
-
-
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """A comment, which stands before a `Line` and makes it end the line.
-
-    `alone`: on a line of its own, rather than after what is on the line.
+    After a comment it does.
     """
 
-    text: str
-    alone: bool
+    flat: str = " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +76,13 @@ class Chain:
     """Operands joined by operators of one precedence.
 
     Each of `rest` is a `Line`, perhaps after comments, an operator and its operand.  It
-    breaks before the operators; but where the last operand is too long for that and opens
-    a bracket, after `opens` columns, in there.  `inset` indents its lines.
+    breaks before the operators; but where the last operand is too long for that and opens a
+    bracket, in there.  `inset` indents its lines.
     """
 
     first: Document
     rest: tuple[tuple[Document, ...], ...]
-    opens: int
+    opens: bool
     inset: bool
 
     def flat(self) -> Document:
@@ -98,13 +91,16 @@ class Chain:
 
     def broken(self, room: Room) -> Document:
         """Return it with a line for each operand, or with its last one opened."""
-        *before, (*operator, operand) = self.rest
+        opened = self.opened()
         at = room.indent + INDENT * self.inset
-        beside = (self.first, *before, *operator)
-        is_long = not room.fits((*operator, operand), at)
-        if self.opens and is_long and room.fits((beside, " " * self.opens)):
-            return (Flat(beside), operand)
+        if self.opens and not room.fits(self.rest[-1], at) and room.opens(opened):
+            return opened
         return (self.first, Indent(self.rest) if self.inset else self.rest)
+
+    def opened(self) -> Document:
+        """Return it with a line end in its last operand only."""
+        *before, (*operator, operand) = self.rest
+        return (Flat((self.first, *before, *operator)), operand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +113,7 @@ class Tailed:
 
     operand: Document
     tails: tuple[tuple[Document, ...], ...]
-    opens: int
+    opens: bool
 
     def flat(self) -> Document:
         """Return it on one line."""
@@ -140,7 +136,7 @@ class Equation:
 
     head: Document
     body: tuple[Document, ...]
-    opens: int
+    opens: bool
 
     def flat(self) -> Document:
         """Return it on one line."""
@@ -149,9 +145,9 @@ class Equation:
     def broken(self, room: Room) -> Document:
         """Return it with its body below, or opened beside the head."""
         *line, body = self.body
-        has_comments = len(line) > 1
-        if self.opens and not has_comments and not room.fits(body, room.indent + INDENT):
-            return (self.head, " ", body)
+        beside = (Flat((self.head, *line)), body)
+        if self.opens and not room.fits(body, room.indent + INDENT) and room.opens(beside):
+            return beside
         return (self.head, Indent(self.body))
 
 
@@ -174,6 +170,10 @@ class Room:
     def fits(self, document: Document, column: int | None = None) -> bool:
         """Return whether `document` fits on a line, from here or from another column."""
         return _fits(document, self.width - (self.column if column is None else column))
+
+    def opens(self, document: Document) -> bool:
+        """Return whether `document` fits from here up to where a line may end in it."""
+        return _fits(document, self.width - self.column, is_flat=False)
 
 
 _Frame: TypeAlias = tuple[int, bool, Document]
@@ -215,9 +215,14 @@ def lay_out(document: Document, width: int) -> list[str]:
     return page.lines
 
 
-def _fits(document: Document, room: int, following: Sequence[_Frame] = ()) -> bool:
-    """Return whether a document fits into `room` columns, with what follows on its line."""
-    stack: list[tuple[bool, Document]] = [(True, document)]
+def _fits(
+    document: Document, room: int, following: Sequence[_Frame] = (), *, is_flat: bool = True
+) -> bool:
+    """Return whether a document fits into `room` columns, with what follows on its line.
+
+    All of it, if it `is_flat`; else up to where it can end the line.
+    """
+    stack = [(is_flat, document)]
     after = len(following)
     is_over = False
     while room >= 0:
@@ -241,8 +246,16 @@ def _fits(document: Document, room: int, following: Sequence[_Frame] = ()) -> bo
                 return is_over
             case Indent(inner=inner):
                 stack.append((is_flat, inner))
-            case Flat(inner=inner) | Group(inner=inner):
+            case Flat(inner=inner):
                 stack.append((True, inner))
+            case Group(inner=inner):
+                stack.append((is_flat or is_over, inner))
+            case Bracket(opening=opening) if not (is_flat or is_over):
+                stack.append((False, (opening, Line(""))))
+            case Chain() if not (is_flat or is_over):
+                stack.append((False, node.opened()))
+            case Tailed(operand=operand) if not (is_flat or is_over):
+                stack.append((False, operand))
             case _:
                 stack.append((True, node.flat()))
     return False

@@ -6,21 +6,20 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.program import LetValue, Program, load, loads
+from lrdsl.program import Program
 from lrdsl.targets import RATE, main
 from lrdsl.training.due_snapshots import unmeasured
-from lrdsl.training.feeds import rate_left_in
-from lrdsl.training.feeds.parts import Part, all_parts, build_parts, parts_of
+from lrdsl.training.feeds.parts import Part, build_parts, parts_of
 from lrdsl.training.followed_fit import FollowedFit
 from lrdsl.training.former_plans import Choice
 from lrdsl.training.manifest import SavedSnapshot
+from lrdsl.training.own_rates import OwnRates
 from lrdsl.training.reacting import Reacting, sentence
 from lrdsl.training.refusals import refuse, refuse_plan
 from lrdsl.training.report import never_due_sentence
@@ -43,62 +42,11 @@ from lrdsl.training.takeover import (
     leave_out,
     put_number,
 )
-from lrdsl.training.telling import warn_of, warn_of_nothing
+from lrdsl.training.telling import nothing_runs, warn_of, warn_of_one
 from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
     from lrdsl.plan import Event, Plan, Snapshot
-
-
-def compile(
-    path_or_text: str | Path,
-    /,
-    *,
-    per_batch: bool = False,
-    verbose: bool = False,
-    state: str | Path | None = None,
-    commit_every: int = 1,
-    state_conflict: str | None = None,
-    **lets: LetValue,
-) -> ScheduleCallback:
-    """Return a Keras callback that applies a schedule.
-
-        model.fit(x, y, epochs=60, callbacks=[lrdsl.compile("snapshot.lrs", peak=0.05)])
-
-    Args:
-        path_or_text: a path, or a schedule's text.  A `str` is a path if it is one line
-            that ends in `.lrs`; a file of another name is given as a `Path`.
-        per_batch: whether the logs of each batch have the rate too, not only an epoch's.
-        verbose: whether to say what the schedule does because of a metric, when it does.
-        state: a folder that the run is kept in, to go on after a kill; see
-            `ScheduleCallback`.
-        commit_every: after how many epochs that is done.
-        state_conflict: "keep" or "adopt", where the schedule has changed since.
-        **lets: values for the schedule's `let`s, as for `lrdsl.load`.  One that has the name
-            of an argument above is set by `ScheduleCallback(lrdsl.load(path, state="2"))`.
-
-    Returns:
-        The callback.  Models that the schedule asks for are saved in the folder that its
-        attribute `snapshots` names; see `ScheduleCallback`.
-
-    Raises:
-        LrsError: the text has problems, all of them listed.
-        OSError: the file cannot be read.
-    """
-    if isinstance(path_or_text, Path) or (
-        path_or_text.endswith(".lrs") and "\n" not in path_or_text
-    ):
-        program = load(path_or_text, **lets)
-    else:
-        program = loads(path_or_text, **lets)
-    return ScheduleCallback(
-        program,
-        per_batch=per_batch,
-        verbose=verbose,
-        state=state,
-        commit_every=commit_every,
-        state_conflict=state_conflict,
-    )
 
 
 class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -157,6 +105,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         say: called with each line that a person should read; by default it prints to
             standard error.
         taken_over: what gave way in it, known when `on_plan` is called.
+        nothing_runs: why it has no epoch to train, and so no plan; None where it has.
 
     Warns (before the first batch, unless there is an `on_plan` to do it):
         LrsWarning: for each of the plan's warnings.
@@ -186,6 +135,13 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         take_over: bool | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(program, Program):
+            raise TypeError(
+                "a program is needed, as `lrdsl.load` and `lrdsl.loads` return it, not "
+                f"{program!r}; `lrdsl.compile` takes a path or text"
+            )
+        if not isinstance(state, str | Path | None):
+            raise TypeError(f'state is a folder, such as `state="run"`, not {state!r}')
         if not isinstance(commit_every, int) or commit_every < 1:
             raise ValueError(f"commit_every counts epochs, from 1; not {commit_every!r}")
         self.program = program
@@ -202,12 +158,13 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.earlier: list[Followed] = []
         self.say: Callable[[str], None] = say_on_stderr
         self.taken_over: list[TakenOver] = []
+        self.nothing_runs: Diagnostic | None = None
         self.per_batch = per_batch
         self.verbose = verbose
         self._take_over = take_over
         self._on_plan = on_plan
         self._base = base
-        self._own_rates: dict[Any, float] = {}  # of each optimizer, or part of one
+        self._own_rates = OwnRates()
         self._run: FollowedFit | None = None
 
     @property
@@ -280,21 +237,22 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the model and what was applied out: a copy is for another `fit`."""
-        return {**vars(self), "_model": None, "_run": None, "_own_rates": {}}
+        return {**vars(self), "_model": None, "_run": None, "_own_rates": OwnRates()}
 
     # -- Called by Keras ---------------------------------------------------------------
 
     def set_model(self, model: Any) -> None:
         """Note the optimizer's rates: before others may load some in `on_train_begin`."""
         super().set_model(model)
-        self._own_rates = {}
-        self._note_own_rates()
+        self._own_rates = OwnRates()
+        self._own_rates.note(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be exact, make the plan, take over the rate."""
         self.plan, self.saved, self.missed, self._run = None, [], [], None
         self.resumed, self.earlier = None, []
         self.taken_over = []
+        self.nothing_runs = None
         workers = Workers(self.model)
         with workers.together(self.program.source):
             self._begin(workers)
@@ -313,23 +271,24 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         )
         if situation.optimizer is not None:
             build_parts(self.model)
-            self._note_own_rates()
+            self._own_rates.note(self.model)
         refuse(situation)
-        if self.params["epochs"] < 1:  # nothing to plan, and nothing will run
-            return
-        keeper = self._make_keeper(workers)
-        plan = None if keeper is None else keeper.open(situation, self._base)
         assert situation.fit is not None, "it would have been refused"
         begins, ends = situation.fit.initial_epoch, self.params["epochs"]
+        keeper = None if ends < 1 else self._make_keeper(workers)
+        plan = None if keeper is None else keeper.open(situation, self._base)
         if begins >= ends and (keeper is None or keeper.resumed is None):
             if keeper is not None:
                 keeper.release()
-            if workers.is_chief:
-                warn_of_nothing(begins, ends, self.program.source)
+            self.nothing_runs = nothing_runs(begins, ends)
+            if workers.is_chief and self._on_plan is None:
+                warn_of_one(self.nothing_runs, self.program.source)
             return
         gives_way = self._find_what_gives_way(situation)
         if plan is None:
-            base, bases = self._bases()
+            base, bases = self._base, {}
+            if base is None:
+                base, bases = self._own_rates.bases(self.model.optimizer)
             steps = self.params.get("steps")
             plan = self.program.plan(
                 epochs=self.params["epochs"],
@@ -382,7 +341,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 is_told=self._on_plan is not None,
             )
         self._run = FollowedFit(self, plan, folder, callback_list, keeper, workers, reacting)
-        _OWN_RATES.update(self._own_rates)
+        self._own_rates.remember()
         self._run.begin()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -412,25 +371,6 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 assert self.plan is not None
                 self.say(never_due_sentence(self.plan, self.never_due))
 
-    def _note_own_rates(self) -> None:
-        """Note the rates of parts that are known now and were not before."""
-        for part in all_parts(getattr(self.model, "optimizer", None)):
-            if isinstance(part.rate, keras.Variable) and part.optimizer not in self._own_rates:
-                self._own_rates[part.optimizer] = _own_rate(self.model, part)
-
-    def _bases(self) -> tuple[float | None, dict[str, float]]:
-        """Return the program's `base`, and those of the optimizer's parts."""
-        if self._base is not None:
-            return self._base, {}
-        own: dict[str, float] = {}
-        for number, part in enumerate(parts_of(self.model.optimizer)):
-            rate = self._own_rates[part.optimizer]
-            if part.name is None:
-                return rate, {}
-            name = f"{part.name} ({number + 1})" if part.name in own else part.name
-            own[name] = rate
-        return (next(iter(own.values())) if len({*own.values()}) == 1 else None), own
-
     def _find_what_gives_way(self, situation: Situation) -> dict[Part, float]:
         """Note what gives way; return the optimizers that need a number for their rate."""
         numbers: dict[Part, float] = {}
@@ -439,7 +379,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 found = in_the_optimizer(part)
                 assert found.rate is not None, "what is in an optimizer gives a rate"
                 self.taken_over.append(found)
-                numbers[part] = self._own_rates[part.optimizer] = found.rate
+                self._own_rates.replace(part, found.rate)
+                numbers[part] = found.rate
         self.taken_over += map(in_the_callbacks, situation.rivals_to_leave_out)
         return numbers
 
@@ -457,19 +398,3 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _raise(self, diagnostic: Diagnostic | None) -> None:
         if diagnostic is not None:
             raise LrsError([diagnostic], self.program.source)
-
-
-_OWN_RATES: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-"""The rate of each optimizer, or part of one, before it had a schedule."""
-
-
-def _own_rate(model: Any, part: Part) -> float:
-    """Return the rate that a model's user gave its optimizer, or a part of it."""
-    now = np.float32(keras.ops.convert_to_numpy(part.rate))
-    before = _OWN_RATES.get(part.optimizer)
-    if before is not None and now == rate_left_in(model, part.optimizer):
-        return before
-    return float(str(now))
-
-
-__all__ = ["ScheduleCallback", "compile"]

@@ -79,8 +79,11 @@ def _problems(course: Course, ending: Ending) -> list[str]:
             problems.extend(f"  {problem.message}" for problem in fit.missed)
         if fit.trouble is not None:
             problems.append(fit.trouble)
-    if not course.fits and course.stopped is None and ending.status == 0:
-        problems.extend(_no_fit_was_seen(course))
+    if course.stopped is None and ending.status == 0:
+        if not course.fits:
+            problems.extend(_no_fit_was_seen(course))
+        elif all(fit.nothing_runs for fit in course.fits):
+            problems.append("nothing was trained: no `fit` had an epoch to run")
     return problems
 
 

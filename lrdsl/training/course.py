@@ -52,6 +52,7 @@ class Fit:
             have made of it.
         taken_over: what else would have set the rate, and gave way.
         agreed_to: whether it was allowed to train.
+        nothing_runs: why it had no epoch to train.
         refusal: why it was not trained, or not to its end, by our own judgement.
         agreement: what comparing it with its plan has shown.
         snapshots: how many models were saved.
@@ -68,6 +69,7 @@ class Fit:
     plan: Plan | None = None
     taken_over: Sequence[TakenOver] = ()
     agreed_to: bool = False
+    nothing_runs: Diagnostic | None = None
     refusal: LrsError | None = None
     agreement: Agreement | None = None
     snapshots: int = 0

@@ -12,9 +12,11 @@ from lrdsl.training.commits import StateError, StateFolder
 from lrdsl.training.early import Horizon
 from lrdsl.training.former_plans import Choice, FormerPlan, compare_plans
 from lrdsl.training.run_folder import RECORD, SCHEDULE, STATE, FolderError
+from lrdsl.training.run_state import LoggedEpoch, rows_of
 from lrdsl.training.target import OVERRIDE
 
 if TYPE_CHECKING:
+    from lrdsl.planning.courses import Row
     from lrdsl.program import Program
 
 
@@ -25,6 +27,7 @@ class Kept:
     folder: Path
     epoch: int
     plan: FormerPlan
+    rows: list[Row]
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class EarlierRun:
         )
         change = compare_plans(former, program, epochs=plan.epochs, plan=plan, base=base)
         if change.reasons:
-            raise change.refusal(self.folder, kept.epoch)
+            raise change.refusal(self.folder, kept.epoch, kept.rows)
 
 
 def read_earlier_run(folder: Path) -> EarlierRun:
@@ -167,5 +170,6 @@ def _kept(folder: Path) -> Sequence[Kept]:
             continue  # told when its `fit` comes
         if commit is not None:
             last = FormerPlan.from_json(commit.about["plans"][-1])
-            found.append(Kept(part, commit.about["epoch"], last))
+            log = [LoggedEpoch(**one) for one in commit.about["log"]]
+            found.append(Kept(part, commit.about["epoch"], last, rows_of(log)))
     return found

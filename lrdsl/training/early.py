@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.diagnostics import Diagnostic, Label, LrsError
 from lrdsl.targets import is_rate
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
         LrsError: the schedule cannot be planned, whatever `fit` may bring; its text and
             the command line contradict each other included.
     """
+    check_options(program, horizon)
     try:
         if program.needs_base and horizon.base is None:
             return _plan_in_units_of_base(program, horizon)
@@ -81,6 +82,34 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
         if not codes <= _WAITS_FOR_FIT.keys():
             raise
         return Early(why_not=_WAITS_FOR_FIT[max(codes)])
+
+
+def check_options(program: Program, horizon: Horizon) -> None:
+    """Raise LrsError (LRS309) if the command line and the `train` line disagree."""
+    train = program.train
+    if train is None:
+        return
+    problems = [
+        Diagnostic(
+            code="LRS309",
+            message=f"`{option} {said}` and the `train` line disagree",
+            primary=Label(train.span, f"says {planned} {unit}"),
+            help=f"leave `{option}` out, or write `{words.format(said)}`",
+        )
+        for option, said, planned, unit, words in (
+            ("--epochs", horizon.epochs, train.epochs, "epochs", "train {} epochs"),
+            (
+                "--steps-per-epoch",
+                horizon.steps_per_epoch,
+                train.steps_per_epoch,
+                "steps",
+                "of {} steps",
+            ),
+        )
+        if said is not None and planned not in (None, said)
+    ]
+    if problems:
+        raise LrsError(problems, program.source)
 
 
 def check_horizon(horizon: Horizon, plan: Plan) -> None:

@@ -53,8 +53,8 @@ class FollowedFit:
             plan, self._model, folder, workers, callback.saved, callback.missed
         )
         self._reacting = reacting
-        where = None if keeper is None or not workers.is_chief else keeper.path
-        self._best_weights = BestWeights(self._model, where)
+        where = None if keeper is None else keeper.path
+        self._best_weights = BestWeights(self._model, where, writes=workers.is_chief)
         self._past: list[tuple[int, NDArray[np.float32]]] = keeper.runs if keeper else []
 
         # Steps of the running epoch count from 0; `first` is its first in the plan.
@@ -90,6 +90,7 @@ class FollowedFit:
                 self._keeper.end_epoch(epoch, self._logs, self._past, saved, missed)
                 if self._keeper.committed == epoch + 1:
                     self._snapshots.committed()
+                    self._best_weights.forget(self._plan.best_epochs)
 
         self._list.on_epoch_end = on_epoch_end
         if self._keeper is not None:
@@ -261,7 +262,7 @@ class FollowedFit:
             self._past.append(run)
             self._see_that_it_is_the_plan(run)
         if steps > self._steps or (steps < self._steps and not self._model.stop_training):
-            self._fail_at_length(f"{steps:,}")
+            self._fail_at_length(f"{steps:,}", is_empty=steps == 0)
 
     # -- Metrics -----------------------------------------------------------------------
 
@@ -282,11 +283,20 @@ class FollowedFit:
             )
         self._snapshots.follow(self._plan, self._done)
         self._save_due(self._done, self._metrics_in(logs))  # what ends here is known only now
-        self._best_weights.keep(epoch, self._plan.best_epochs)
+        try:
+            self._best_weights.keep(epoch, self._plan.best_epochs)
+        except OSError as error:
+            self._callback.say(
+                f"the weights of epoch {epoch} cannot be written: {error.strerror or error}; "
+                "a run that goes on after a kill cannot go back to them"
+            )
         for event in events:
             self._callback.tell(event)
-            if event.restores is not None:
-                self._best_weights.put_back(event.restores)
+            if event.restores is not None and not self._best_weights.put_back(event.restores):
+                self._callback.say(
+                    f"epoch {epoch + 1}: the weights of epoch {event.restores} are not known, "
+                    "and the training goes on with those it has"
+                )
         if self._plan.is_stopped and self._done >= (self._plan.total_steps or 0):
             self._model.stop_training = True
 
@@ -304,11 +314,14 @@ class FollowedFit:
 
     # -- Failing -----------------------------------------------------------------------
 
-    def _fail_at_length(self, found: str) -> None:
+    def _fail_at_length(self, found: str, *, is_empty: bool = False) -> None:
         self._fail(
             "LRS602",
             f"epoch {self._epoch} had {found} steps, and {self._steps:,} are planned",
-            "say how many steps an epoch really has, `train … of … steps`, or let `fit` cut "
+            "the data are empty, or were used up before, as a generator is after one epoch: "
+            "give data that can be gone through again (`.repeat()`)"
+            if is_empty
+            else "say how many steps an epoch really has, `train … of … steps`, or let `fit` cut "
             "it, `steps_per_epoch=…`, with data that does not run out (`.repeat()`)",
         )
 

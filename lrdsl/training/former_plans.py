@@ -15,6 +15,7 @@ from lrdsl.targets import main
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.planning.courses import Row
     from lrdsl.program import Program
 
 
@@ -88,6 +89,19 @@ class FormerPlan:
             bases=self.bases,
         )
 
+    def led_by(self, rows: Sequence[Row]) -> Plan:
+        """Return the plan as these metrics have led it."""
+        return led_by(self.plan, rows)
+
+
+def led_by(plan: Plan, rows: Sequence[Row]) -> Plan:
+    """Return a plan as the metrics of the epochs that are done have led it.
+
+    Raises:
+        LrsError: it reacts to a metric that was not measured (LRS606).
+    """
+    return plan if plan.program.reactive is None else plan.replay(rows)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -101,9 +115,12 @@ class Change:
     former: FormerPlan
     plan: Plan
 
-    def refusal(self, where: object, epoch: int) -> LrsError:
-        """Return the error that shows both rates at `epoch` and offers both ways."""
-        old, new = _rate_at(self.former.plan, epoch), _rate_at(self.plan, epoch)
+    def refusal(self, where: object, epoch: int, rows: Sequence[Row]) -> LrsError:
+        """Return the error that shows both rates at `epoch` and offers both ways.
+
+        `rows` are the metrics of the epochs before.
+        """
+        old, new = _rate_at(self.former.plan, epoch, rows), _rate_at(self.plan, epoch, rows)
         problem = Diagnostic(
             code="LRS604",
             message=f"the run in `{where}` followed another plan: {', '.join(self.reasons)}",
@@ -140,8 +157,12 @@ def compare_plans(
     return Change(tuple(reasons), former, plan)
 
 
-def _rate_at(plan: Plan, epoch: int) -> str:
+def _rate_at(plan: Plan, epoch: int, rows: Sequence[Row]) -> str:
     """Return the rate that a plan has at the start of an epoch, or its last."""
+    try:
+        plan = led_by(plan, rows)
+    except LrsError as error:
+        return f"none: {error.diagnostics[0].message}"
     if plan.steps_per_epoch is None or plan.total_steps is None:
         return "that depends on `fit`"
     step = min(epoch * plan.steps_per_epoch, plan.total_steps - 1)

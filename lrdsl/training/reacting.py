@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
-from lrdsl.planning.courses import MetricError
-from lrdsl.planning.reactions import told_of
-from lrdsl.training.run_state import LoggedEpoch
+from lrdsl.planning.courses import MetricError, told_of
+from lrdsl.training.run_state import LoggedEpoch, rows_of
 
 if TYPE_CHECKING:
     from lrdsl.plan import Event, Plan
@@ -26,9 +25,7 @@ class Reacting:
     def __init__(
         self, plan: Plan, log: Sequence[LoggedEpoch], fit: FitCall, workers: Workers
     ) -> None:
-        self._rows: list[Mapping[str, float]] = []
-        for one in log:
-            self._put(one.epoch, one.metrics)
+        self._rows = rows_of(log)
         self._fit = fit
         self._workers = workers
         self.plan = plan.replay(self._rows) if self._rows else plan

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from lrdsl.diagnostics import Diagnostic, Label, LrsError
+from lrdsl.outlook import outlook
 from lrdsl.training.feeds import apply_name
 from lrdsl.training.feeds.parts import inner_optimizer, parts_of
 from lrdsl.training.optimizer_rules import (
@@ -44,7 +45,7 @@ def refuse_plan(plan: Plan, situation: Situation) -> None:
         found = [
             *_epoch_is_as_long_as_said(plan, situation.fit, together),
             *_data_last(plan, situation.fit, situation.parameters["epochs"]),
-            *_snapshots_are_reachable(plan, together),
+            *_what_may_happen_can(plan, together),
         ]
     if found:
         raise LrsError(found, plan.program.source)
@@ -126,6 +127,17 @@ def _model_has_weights_to_train(situation: Situation) -> Iterator[Diagnostic]:
             message="the model has no trainable weights",
             help="leave the schedule out, or set `trainable = True` where there are weights "
             "to train, and compile the model after it",
+        )
+
+
+def _data_are_there(situation: Situation) -> Iterator[Diagnostic]:
+    fit = situation.fit
+    if situation.parameters.get("steps") == 0 or (fit is not None and fit.batches == 0):
+        yield Diagnostic(
+            code="LRS601",
+            message="the data are empty: an epoch has no batch",
+            help="look where they come from: a path that matches no file, a filter that lets "
+            "nothing pass, `drop_remainder=True` with fewer rows than a batch",
         )
 
 
@@ -323,6 +335,33 @@ def _base_is_a_beginning(plan: Plan, situation: Situation) -> Iterator[Diagnosti
         )
 
 
+def _what_may_happen_can(plan: Plan, together: int) -> Iterator[Diagnostic]:
+    """Name what metrics may lead to, and only then cannot be trained."""
+    expected = outlook(plan)
+    if expected is not None and expected.trouble is not None:
+        yield from expected.trouble.problems
+        return
+    for one in [plan] if expected is None else [way.plan for way in expected.ways]:
+        found = [*_snapshots_are_reachable(one, together), *_stop_is_reachable(one, together)]
+        if found:
+            yield from found
+            return  # one says it for all
+
+
+def _stop_is_reachable(plan: Plan, together: int) -> Iterator[Diagnostic]:
+    assert plan.steps_per_epoch is not None
+    assert plan.total_steps is not None
+    done = plan.total_steps % plan.steps_per_epoch
+    if plan.is_stopped and done % together:
+        yield Diagnostic(
+            code="LRS601",
+            message=f"`stop` comes after {done} steps of an epoch, and "
+            f"`steps_per_execution={together}` runs {together} steps at once",
+            help=f"compile with a `steps_per_execution` that divides {done}, such as 1, or "
+            "stop at the end of an epoch",
+        )
+
+
 def _snapshots_are_reachable(plan: Plan, together: int) -> Iterator[Diagnostic]:
     steps = plan.steps_per_epoch
     assert steps is not None
@@ -349,6 +388,7 @@ _GROUPS: tuple[tuple[_Rule, ...], ...] = (
     (
         _train_function_is_keras_own,
         _model_has_weights_to_train,
+        _data_are_there,
         _distribution_is_supported,
         optimizer_is_alone,
         variables_have_parts,

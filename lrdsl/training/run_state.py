@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic
+from lrdsl.planning.courses import Row
 from lrdsl.targets import main
 from lrdsl.training.commits import Commit
 from lrdsl.training.former_plans import FormerPlan
@@ -48,6 +50,19 @@ class LoggedEpoch:
             except (TypeError, ValueError):
                 continue
         return cls(epoch, metrics)
+
+
+def rows_of(log: Sequence[LoggedEpoch], until: int | None = None) -> list[Row]:
+    """Return the metrics of each epoch up to `until`, as `Plan.replay` takes them.
+
+    Of the epochs before `initial_epoch` nothing is known.
+    """
+    rows: list[Row] = []
+    for one in log:
+        if until is None or one.epoch < until:
+            rows += [{}] * (one.epoch + 1 - len(rows))
+            rows[one.epoch] = one.metrics
+    return rows
 
 
 def put_before(log: Sequence[LoggedEpoch], history: Any) -> None:
@@ -165,10 +180,12 @@ class RunState:
 
     @property
     def earlier(self) -> list[Followed]:
-        """The plans followed before the present one."""
+        """The plans followed before the present one, as the metrics had led them."""
         return [
-            Followed(former.plan, former.targets, *joined(runs))
-            for former, runs in zip(self.plans[:-1], self.rates[:-1], strict=True)
+            Followed(
+                former.led_by(rows_of(self.log, later.since)), former.targets, *joined(runs)
+            )
+            for (former, later), runs in zip(pairwise(self.plans), self.rates[:-1], strict=True)
         ]
 
 

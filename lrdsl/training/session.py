@@ -36,6 +36,7 @@ class AddedCallback(Protocol):
 
     plan: Plan | None
     taken_over: list[TakenOver]
+    nothing_runs: Diagnostic | None
     resumed: Resumed | None
     earlier: list[Followed]
     missed: list[Diagnostic]
@@ -111,6 +112,7 @@ class Session:
             with self._blame_on_us():
                 callback = self._make_callback(fit.folder / SNAPSHOTS, on_plan)
             yield callback
+            self._note_that_nothing_ran(fit, callback.nothing_runs)
             stopped = getattr(callback.model, "stop_training", False)
             ended = Ended.STOPPED if stopped else Ended.FINISHED
         except LrsError as refusal:
@@ -175,6 +177,11 @@ class Session:
         return folder.claimed or (
             folder.was_left_open() and folder.holds(self._course.program.text)
         )
+
+    def _note_that_nothing_ran(self, fit: Fit, why: Diagnostic | None) -> None:
+        if why is not None:
+            fit.nothing_runs = why
+            self._dialogue.say(f"{fit.name}: {why.message}; {why.help}")
 
     def _tell_what_gives_way(self, fit: Fit) -> None:
         for one in fit.taken_over:

@@ -10,10 +10,10 @@ import keras
 
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.training.feeds.parts import rates_of
-from lrdsl.training.former_plans import Choice, FormerPlan, compare_plans
+from lrdsl.training.former_plans import Choice, FormerPlan, compare_plans, led_by
 from lrdsl.training.refusals import refuse_plan
 from lrdsl.training.resumed import Resumed
-from lrdsl.training.run_state import Followed, Runs, RunState
+from lrdsl.training.run_state import Followed, Runs, RunState, rows_of
 from lrdsl.training.situation import Situation
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def take_up(
         earlier=replace(found, plans=plans, rates=rates).earlier,
         is_another_plan=other is not None,
         is_finished=found.finished and is_over,
-        resumed=Resumed(found.epoch, plan, is_over, found.stopped, where),
+        resumed=Resumed(
+            found.epoch, led_by(plan, rows_of(found.log)), is_over, found.stopped, where
+        ),
     )
 
 
@@ -132,7 +134,7 @@ def _other_plan(
     if not change.reasons:
         return None
     if choice is None:
-        raise change.refusal(where, found.epoch)
+        raise change.refusal(where, found.epoch, rows_of(found.log))
     return plan
 
 

@@ -25,22 +25,32 @@ _OURS = tuple(
 def warn_of(plan: Plan) -> None:
     """Issue each of the plan's warnings, at the line that called `fit`."""
     for found in plan.warnings:
-        _warn(found, plan.program.source)
+        warn_of_one(found, plan.program.source)
 
 
-def warn_of_nothing(begins: int, ends: int, source: SourceText) -> None:
-    """Issue a warning that a `fit` has no epoch to train."""
-    found = Diagnostic(
+def nothing_runs(begins: int, ends: int) -> Diagnostic:
+    """Return the warning that a `fit` has no epoch to train."""
+    if ends < 1:
+        message, repair = (
+            f"`fit` is given `epochs={ends}`",
+            "give the number of epochs to train",
+        )
+    else:
+        message = f"`fit` begins with epoch {begins} and trains up to epoch {ends}"
+        repair = (
+            "`epochs` counts from 0, not from `initial_epoch`: to train 5 epochs more, call "
+            f"`fit(initial_epoch={begins}, epochs={begins + 5})`"
+        )
+    return Diagnostic(
         code="LRS602",
-        message=f"`fit` begins with epoch {begins} and trains up to epoch {ends}: nothing runs",
-        help="`epochs` counts from 0, not from `initial_epoch`: to train 5 epochs more, call "
-        f"`fit(initial_epoch={begins}, epochs={begins + 5})`",
+        message=f"{message}: nothing runs",
+        help=repair,
         severity=Severity.WARNING,
     )
-    _warn(found, source)
 
 
-def _warn(found: Diagnostic, source: SourceText) -> None:
+def warn_of_one(found: Diagnostic, source: SourceText) -> None:
+    """Issue one warning, at the line that called `fit`."""
     # `warnings` prints the place and the class first: the message has its own lines.
     warnings.warn("\n" + render_full(found, source), LrsWarning, _levels_to_the_user())
 

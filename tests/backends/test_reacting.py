@@ -146,7 +146,7 @@ def test_other_targets_react_too() -> None:
         "momentum = 0.75 until stalled(val_loss, patience=2) then 0.5"
     )
     model = make_model(STEPS, keras.optimizers.SGD(1.0, momentum=0.9))
-    model, callback, history = follow(text, model=model)
+    model, _, history = follow(text, model=model)
     assert history.history["momentum"] == [0.75] * 4 + [0.5] * 5
     assert history.history["learning_rate"] == [0.5] * 5 + [0.25] * 4
     # Each weight moves in one step an epoch, by what its velocity is then.

@@ -87,7 +87,7 @@ def test_a_horizon_that_is_missing_is_a_problem_of_the_input() -> None:
 def test_a_horizon_that_contradicts_the_file_is_a_problem_of_the_input() -> None:
     status, _, err = run("a.lrs", "--epochs", "91")
     assert status == 1
-    assert err.startswith("error[LRS309]: ")
+    assert err.startswith("error[LRS309]: `--epochs 91` and the `train` line disagree")
 
 
 def test_standard_input_is_a_hyphen() -> None:

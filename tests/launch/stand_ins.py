@@ -64,6 +64,7 @@ class StandInCallback:
     plan: Any = None
     saved: list[Any] = field(default_factory=list)
     taken_over: list[Any] = field(default_factory=list)
+    nothing_runs: Diagnostic | None = None
     resumed: Any = None
     earlier: list[Any] = field(default_factory=list)
     missed: list[Diagnostic] = field(default_factory=list)

@@ -27,6 +27,34 @@ def test_known_length_gives_a_plan(text: str, horizon: Horizon) -> None:
 
 
 @pytest.mark.parametrize(
+    ("horizon", "message", "label", "repair"),
+    [
+        (
+            Horizon(epochs=7),
+            "`--epochs 7` and the `train` line disagree",
+            "says 5 epochs",
+            "leave `--epochs` out, or write `train 7 epochs`",
+        ),
+        (
+            Horizon(epochs=5, steps_per_epoch=9),
+            "`--steps-per-epoch 9` and the `train` line disagree",
+            "says 10 steps",
+            "leave `--steps-per-epoch` out, or write `of 9 steps`",
+        ),
+    ],
+)
+def test_option_that_contradicts_the_train_line_is_named(
+    horizon: Horizon, message: str, label: str, repair: str
+) -> None:
+    with pytest.raises(LrsError) as caught:
+        plan_early(lrdsl.loads("train 5 epochs of 10 steps\n0.1"), horizon)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message, found.help) == ("LRS309", message, repair)
+    assert found.primary is not None
+    assert found.primary.text == label
+
+
+@pytest.mark.parametrize(
     ("text", "horizon", "missing"),
     [
         ("cosine(max=0.1)", Horizon(), "the length of the training"),

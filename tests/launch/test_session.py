@@ -27,6 +27,7 @@ from lrdsl.training.resumed import Resumed
 from lrdsl.training.rivals import TakenOver
 from lrdsl.training.run_folder import RunFolder
 from lrdsl.training.session import FOLDER_VARIABLE, Session, Stop
+from lrdsl.training.telling import nothing_runs
 
 from .stand_ins import PROGRAM, Listener, StandInCallback, StandInPlan, names, refusal
 
@@ -416,6 +417,34 @@ def test_later_fits_have_folders_of_their_own() -> None:
     assert run.listener.lines[-1] == "  fit-2/     the other fit"
     with Path("out/fit-2/rates.csv").open() as file:
         assert [row["fit"] for row in csv.DictReader(file)] == ["2"] * 8
+
+
+def test_fit_without_an_epoch_is_told_of() -> None:
+    run = Run()
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.nothing_runs = nothing_runs(5, 5)
+    told = (
+        "fit 1 at train.py:12: `fit` begins with epoch 5 and trains up to epoch 5: nothing "
+        "runs; `epochs` counts from 0, not from `initial_epoch`: to train 5 epochs more, call "
+        "`fit(initial_epoch=5, epochs=10)`"
+    )
+    assert run.listener.lines == [told]
+    run.fit()
+    assert run.close() == 0
+    assert run.listener.good == ["fit 2: plan = run at all 12 steps"]
+
+
+def test_run_in_which_no_fit_had_an_epoch_fails() -> None:
+    run = Run()
+    for _ in range(2):
+        with run.session.around(PLACE) as callback:
+            assert isinstance(callback, StandInCallback)
+            callback.nothing_runs = nothing_runs(0, 0)
+    assert run.close() == 1
+    assert "`fit` is given `epochs=0`: nothing runs; give the number" in run.listener.lines[0]
+    assert run.listener.bad == ["nothing was trained: no `fit` had an epoch to run"]
+    assert names() == []
 
 
 def test_only_the_asked_fit_gets_the_schedule_and_the_top_folder() -> None:

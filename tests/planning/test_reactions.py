@@ -99,6 +99,7 @@ TIMES = "1 until loss < 0.5 {} 2.5 then 2"
         ("or", [], 2.5),
         ("and", [0.9, 0.1, 0.9, 0.1], 4),  # looked at with the metric
         ("and", [0.1, 0.1, 0.1], 3),  # the end of the epoch that 2.5 is in
+        ("and -0.5 +", [0.1, 0.1, 0.1], 2),  # the very end of an epoch
         ("and", [], None),
     ],
 )
@@ -127,6 +128,11 @@ def test_conditions_are_joined_by_words_and_parentheses(
     rows = [{"loss": loss, "val_loss": val_loss} for loss, val_loss in pairs]
     found = happened(f"1 until {condition} then 2", rows, 6)
     assert found == ([] if after is None else [("switch", after)])
+
+
+def test_a_metric_at_the_very_bound_or_end_did_nothing() -> None:
+    assert happened("1 until loss < 0.5 or 3 then 2", losses(1, 1, 0.1), 6) == []
+    assert happened("1 until loss < 0.5 then 2", losses(1, 1, 0.1), 3) == []
 
 
 def test_a_bound_in_time_is_the_duration_until_a_metric_cuts() -> None:
@@ -185,6 +191,29 @@ def test_stop_in_time_is_exact_to_the_step() -> None:
     assert plan("0.1 until 3 then stop", 10, 4).total_steps == 12
 
 
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("(1 until 3 then stop) until 5 then stop", 3),
+        ("(1 until 5 then stop) until 3 then stop", 3),
+        ("(1 until 3 then stop) until 2 then 1", 9),
+        ("(1 until 2 then stop) until 2 then 1", 9),
+        ("1 until 2 then (1 until 3 then stop)", 5),
+        ("1 until 9 then stop", 9),
+        ("1 until 12 then stop", 9),
+    ],
+)
+def test_a_stop_that_is_not_reached_is_none(text: str, end: int) -> None:
+    made = plan(text, 9, 4)
+    assert (made.total_steps, made.is_stopped) == (end * 4, end < 9)
+    assert [e.kind for e in made.events] == ["stop"] * (end < 9)
+
+
+def test_a_stop_that_training_ends_before_is_no_mistake() -> None:
+    assert plan("1 until 9 then stop", 9, 4).warnings == ()
+    assert plan("1 until 12 then stop", 9, 4).warnings == ()
+
+
 def test_what_comes_after_stop_did_not_happen() -> None:
     text = "lr = 0.1 until loss < 0.5 then stop  momentum = 0.5 until loss < 0.1 then 0.9"
     assert happened(text, losses(1, 0.3, 0.05), 10) == [("switch", 2), ("stop", 2)]
@@ -238,9 +267,52 @@ def test_a_plateau_that_is_over_counts_no_more(text: str) -> None:
     assert [e.epoch for e in made.events] == [2]
 
 
-def test_a_plateau_holds_what_it_came_to_when_its_length_is_over() -> None:
-    text = "plateau(from=1, monitor=loss, factor=0.5, patience=1) for 3"
-    assert rates(text, losses(1, 1, 1, 1, 1)) == [1, 1, 0.5, 0.5, 0.5, 0.5]
+HALVES = "plateau(from=1, monitor=loss, factor=0.5, patience=1)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{HALVES} for 3", [1, 1, 0.5, 0.5, 0.5, 0.5]),
+        # Within a block that is shorter than what is in it.
+        (f"(1 until 1 then {HALVES}) until 4 then 7", [1, 1, 1, 0.5, 7, 7]),
+        # As if it had begun before: it has counted nothing then.
+        (f"({HALVES} until 5 then 9) skip 2", [1, 1, 0.5, 9, 9, 9]),
+        # A share of the segment, as any other length in a product.
+        (f"2 * ({HALVES} for 50%) until 4 then 9", [2, 2, 2, 2, 9, 9]),
+        (f"{HALVES} until stalled(loss, patience=3) then 8", [1, 1, 0.5, 0.25, 8, 8]),
+        (f"{HALVES} by 2 epochs", [1, 1, 0.5, 0.5, 0.125, 0.125]),
+    ],
+)
+def test_a_plateau_counts_only_where_it_is_in_force(text: str, expected: list[float]) -> None:
+    made = plan(text, 6, 1).replay(losses(1, 1, 1, 1, 1))
+    assert made.values().tolist() == expected
+    changed = [epoch for epoch in range(1, 6) if expected[epoch] != expected[epoch - 1]]
+    last = max((e.epoch for e in made.events), default=0)
+    assert last is not None
+    assert last <= max([epoch for epoch in changed if expected[epoch] not in (7, 9)], default=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(1 until loss < 0.1 or 50% then 2) for 4 then 5", [1, 1, 2, 2, 5, 5]),
+        ("(1 until loss < 0.1 or 4 then 2) skip 2", [1, 1, 2, 2, 2, 2]),
+        (
+            "(linear(from=1, to=0) until loss < 0.1 then 9) skip 2",
+            [0.75, 0.625, 0.5, 0.375, 0.25, 0.125],
+        ),
+        ("(1 until loss < 0.9 then 2 for 2) then 3", [1, 1, 1, 2, 2, 3]),
+        ("(1 until loss < 0.1 then 2 for 2) then 3", [1, 1, 1, 1, 1, 1]),
+        ("2 * (1 until loss < 0.9 then 2 for 2) then 3", [2, 2, 2, 4, 4, 3]),
+        ("(1 until loss < 0.9 then 2) until 5 then 3", [1, 1, 1, 2, 2, 3]),
+        ("1 until loss < 0.9 then (2 until 1 then 3) until 5 then 4", [1, 1, 1, 2, 3, 4]),
+        ("linear(from=0, to=next) until loss < 0.9 then 6", [0, 1, 2, 6, 6, 6]),
+        ("1 until loss < 0.9 then 2 until loss < 0.1 then 3", [1, 1, 1, 2, 2, 2]),
+    ],
+)
+def test_blocks_around_and_inside_a_reaction(text: str, expected: list[float]) -> None:
+    assert rates(text, losses(1, 1, 0.8, 0.8, 0.8), 6) == expected
 
 
 def test_two_plateaus_count_each_for_itself() -> None:
@@ -304,6 +376,24 @@ def test_a_plateau_that_restores_says_from_which_epoch() -> None:
     assert made.replay(rows[:4]).best_epochs == {1}
     assert made.replay(rows[:5]).best_epochs == {4}
     assert made.replay([]).best_epochs == frozenset()
+    without = plan(text.replace(", restore=best", ""), 9, 1).replay(rows)
+    assert [e.restores for e in without.events] == [None, None]
+    assert without.best_epochs == frozenset()
+
+
+def test_a_rise_goes_back_to_nothing() -> None:
+    text = "plateau(from=1, monitor=loss, factor=0.5, rise=2, patience=1, restore=best)"
+    found = plan(text, 9, 1).replay(losses(3, 2, 2.5)).events
+    assert [(e.kind, e.restores) for e in found] == [("rise", None), ("rise", None), ("cut", 1)]
+
+
+def test_observations_are_counted_since_the_best_without_epochs_that_have_none() -> None:
+    text = "plateau(from=1, factor=0.5, patience=2)"
+    rows = [{"val_loss": one} for one in (3, 4, 2, 2.5)]
+    made = plan(text, 9, 1).replay([*rows, {"loss": 1}, {"val_loss": 2.25}])
+    assert [(e.epoch, e.cause) for e in made.events] == [
+        (6, "`val_loss` no better than 2 (epoch 2) in 2 observations")
+    ]
 
 
 # -- Metrics that are not there ----------------------------------------------------------------

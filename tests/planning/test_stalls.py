@@ -40,6 +40,11 @@ def cuts(parameters: str, metrics: list[float]) -> list[int]:
         ("min_delta=0, mode=min", [1, 2, 3, 4], [3]),
         ("mode=auto", [1, 0.9999, 0.9998], []),  # 1e-4, and float32
         ("mode=auto", [1, 0.99995, 0.9999], [3]),
+        # compared in float32, which cannot tell 1 from 1 ± 2^-26
+        ("min_delta=0", [1, 1 - 2**-26, 1 - 2**-26], [3]),
+        ("min_delta=0", [1, 1 - 2**-24, 1 - 2**-23], []),
+        ("min_delta=0, mode=max", [1, 1 + 2**-26, 1 + 2**-25], [3]),
+        ("min_delta=0, mode=max", [1, 1 + 2**-23, 1 + 2**-22], []),
         # threshold: a share of the best, and then no min_delta unless said
         ("threshold=0.5", [4, 2, 2], [3]),
         ("threshold=0.5", [4, 1.9, 1.9, 1.9], [4]),

@@ -440,12 +440,84 @@ def test_arguments_that_mean_nothing_are_refused(options: Any, words: str) -> No
     assert str(caught.value) == words
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (0.1, 'needed, not 0.1: a constant rate is written "0.1"'),
+        (None, "a path or the text of a schedule is needed, not None"),
+        (True, "needed, not True"),
+        (b"0.1", "needed, not b'0.1'"),
+        (lrdsl.loads("0.1"), "not a program: `lrdsl.ScheduleCallback(program)` applies one"),
+        (
+            keras.optimizers.schedules.CosineDecay(0.1, 10),
+            "not a `CosineDecay`: `lrdsl.from_keras(…)` writes one as text",
+        ),
+    ],
+)
+def test_what_is_no_schedule_is_refused_with_what_to_write(given: Any, words: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        lrdsl.compile(given)
+    assert str(caught.value).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "repair"),
+    [
+        ("snapshots", "my models", 'before `fit`, `callback.snapshots = "models"`'),
+        ("on_plan", print, "`lrdsl.ScheduleCallback(lrdsl.load(…), on_plan=…)` has it"),
+        ("base", 0.1, "`lrdsl.ScheduleCallback(lrdsl.load(…), base=…)` has it"),
+        ("take_over", True, "`lrdsl.ScheduleCallback(lrdsl.load(…), take_over=…)` has it"),
+    ],
+)
+def test_argument_of_the_callback_alone_is_told_where_it_goes(
+    name: str, value: Any, repair: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        lrdsl.compile(FALLING, **{name: value})
+    assert str(caught.value).startswith(
+        f"`compile` has no argument `{name}`, and the schedule no such `let`: "
+    )
+    assert str(caught.value).endswith(repair)
+
+
+def test_let_of_that_name_is_set_all_the_same() -> None:
+    assert (
+        "0.3"
+        in lrdsl.compile("let snapshots = 0.1  lr = snapshots", snapshots=0.3).program.text
+    )
+
+
+def test_let_that_is_set_to_no_value_is_named() -> None:
+    with pytest.raises(TypeError, match="`peak` is to be .* set to a number or to text"):
+        lrdsl.compile("let peak = 1  lr = peak", peak=[0.1])
+
+
+@pytest.mark.parametrize("name", ["nofile.txt", "schedules/resnet", "..\\resnet.sched"])
+def test_text_that_looks_like_a_path_is_told_how_a_file_is_given(name: str) -> None:
+    with pytest.raises(lrdsl.LrsError) as caught:
+        lrdsl.compile(name)
+    repair = f"if a file is meant: `pathlib.Path({name!r})`, or a name with `.lrs`"
+    assert (caught.value.diagnostics[0].help or "").endswith(repair)
+    with pytest.raises(lrdsl.LrsError) as caught:
+        lrdsl.compile("cosine(max=1.5) unti 3")
+    assert "pathlib" not in str(caught.value)
+
+
+def test_callback_is_made_of_a_program_and_a_folder() -> None:
+    with pytest.raises(TypeError, match=r"not '0\.1'; `lrdsl.compile` takes a path or text"):
+        ScheduleCallback("0.1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match='state is a folder, such as `state="run"`, not True'):
+        lrdsl.compile("0.1", state=True)  # type: ignore[arg-type]
+
+
 # -- Reading the schedule ----------------------------------------------------------------------
 
 
 def test_fit_of_no_epochs_does_nothing() -> None:
     callback = lrdsl.compile(FALLING)
-    fit(make_model(STEPS), callback, STEPS, epochs=0)
+    with pytest.warns(lrdsl.LrsWarning, match="`fit` is given `epochs=0`: nothing runs"):
+        fit(make_model(STEPS), callback, STEPS, epochs=0)
+    assert callback.nothing_runs is not None
     assert callback.plan is None
     assert len(callback.applied) == 0
 

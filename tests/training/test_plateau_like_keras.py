@@ -1,7 +1,8 @@
-"""`plateau` against `keras.callbacks.ReduceLROnPlateau`: the same cuts after the same epochs."""
+"""`plateau` against Keras's `ReduceLROnPlateau`: the same cuts after the same epochs."""
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -142,8 +143,6 @@ def test_random_metrics_cut_as_in_keras(
 def test_epochs_that_do_not_measure_count_as_little_as_in_keras(
     metrics: list[float | None], patience: int, cooldown: int
 ) -> None:
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of each
         assert_same(metrics, 0.1, factor=0.5, patience=patience, cooldown=cooldown)

@@ -23,6 +23,11 @@ from .weights import BATCH, fit, make_dataset, make_model, make_rows, weights_of
 STEPS = 6
 
 
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where models are saved that nobody says a folder for
+
+
 @dataclass(frozen=True)
 class Refused:
     """What a refusal says."""
@@ -435,6 +440,34 @@ def test_steps_of_an_epoch_that_nobody_knows() -> None:
         refused = refusal(train, model)
         assert_says(refused, "`fit` does not know how many steps an epoch has", repair)
         assert "or call `fit(steps_per_epoch=…)`" in refused.help
+
+
+def test_data_that_are_empty() -> None:
+    model = make_model(STEPS)
+    rows = np.zeros((0, STEPS), np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((rows, rows[:, 0])).batch(BATCH)
+    for schedule in ("const(0.1)", "train 1 epochs\nlinear(from=1) until 3 steps then 0.1"):
+        for data in ((rows, rows[:, 0]), (batches,)):
+            callback = lrdsl.compile(schedule)
+            assert_says(
+                refusal(partial(model.fit, *data, callbacks=[callback], verbose=0), model),
+                "the data are empty: an epoch has no batch",
+                "look where they come from",
+            )
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_generator_that_one_epoch_has_used_up() -> None:
+    def batches() -> Any:
+        for row in np.eye(STEPS, dtype=np.float32):
+            yield row[None], np.zeros((1, 1), np.float32)
+
+    callback = lrdsl.compile(f"train 2 epochs of {STEPS} steps\nconst(0.1)")
+    with pytest.raises(lrdsl.LrsError) as caught:
+        make_model(STEPS).fit(batches(), epochs=2, callbacks=[callback], verbose=0)
+    (found,) = caught.value.diagnostics
+    assert found.message == "epoch 1 had 0 steps, and 6 are planned"
+    assert "were used up before, as a generator is after one epoch" in (found.help or "")
 
 
 def test_steps_per_epoch_that_executions_run_over() -> None:

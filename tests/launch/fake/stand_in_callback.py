@@ -10,6 +10,7 @@ def ScheduleCallback(program, *, snapshots, on_plan, base, take_over, **state):
         plan = None
         saved = ()
         taken_over = ()
+        nothing_runs = None
         resumed = None
         earlier = ()
         missed = ()
