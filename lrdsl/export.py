@@ -16,8 +16,10 @@ _PARTS = (
     "numeric/exact.py",
     "numeric/functions.py",
     "numeric/noise.py",
+    "numeric/blocks.py",
     "numeric/curves.py",
     "planning/formula.py",
+    "planning/shapes.py",
     "planning/evaluate.py",
     "standalone.py",
 )

@@ -93,6 +93,11 @@ def curve(plan: Plan, target: str, points: int) -> tuple[Floats, Floats]:
     end = float(plan.length)
     if x[-1] < end:
         x, y = np.append(x, end), np.append(y, plan.segments_of(target)[-1].end_value)
+    return thinned(x, y, points, end)
+
+
+def thinned(x: Floats, y: Floats, points: int, end: float) -> tuple[Floats, Floats]:
+    """Return about `points` of the points up to `end`, of each stretch the extremes kept."""
     if len(x) <= 2 * points:
         return x, y
     kept = _extremes(x * (points / 4 / end), y)

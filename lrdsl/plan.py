@@ -255,16 +255,20 @@ class Plan:
         """
         import numpy as np
 
+        from lrdsl.planning.filling import fill
+
         formula = self._formula(target)
         total = self._known_steps()
         if steps is None:
             steps = range(total)
         elif isinstance(steps, slice):
             steps = range(total)[steps]
-        shape: tuple[int, ...]
         if isinstance(steps, range):
-            shape = (len(steps),)
             result = np.empty(len(steps))
+            if steps.step == 1 and steps.start >= 0:
+                self._checked(np.array([*steps[:1], *steps[-1:]], dtype=np.int64), total)
+                fill(formula, steps.start, result)
+                return result
             for low in range(0, len(steps), _BLOCK):
                 part = steps[low : low + _BLOCK]
                 keys = np.arange(part.start, part.stop, part.step, dtype=np.int64)
@@ -273,12 +277,11 @@ class Plan:
         chosen = np.asarray(steps)
         if chosen.size and not np.issubdtype(chosen.dtype, np.integer):
             raise IndexError(f"steps are whole numbers, not {chosen.dtype}")
-        shape = chosen.shape
         keys = self._checked(chosen.astype(np.int64).ravel(), total)
         result = np.empty(keys.size)
         for low in range(0, keys.size, _BLOCK):
             result[low : low + _BLOCK] = self._at(formula, keys[low : low + _BLOCK])
-        return result.reshape(shape)
+        return result.reshape(chosen.shape)
 
     def replay(self, metrics: Iterable[Mapping[str, float]]) -> Plan:
         """Return the plan of a run in which these metrics were measured.

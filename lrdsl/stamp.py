@@ -120,9 +120,12 @@ def _parse(line: str) -> tuple[Drawn, ...]:
         found = json.loads(line)
         if found[KEY] != _VERSION:
             raise NoStamp("it is drawn by a later version of lrdsl")
-        fields = ("name", "schedule", "sha256", "training")
-        drawn = tuple(Drawn(*(one[field] for field in fields)) for one in found["schedules"])
-        words = [word for one in drawn for word in (one.name, one.text, one.sha256)]
+        fields = {key: key for key in ("name", "sha256", "training")} | {"schedule": "text"}
+        drawn = tuple(
+            Drawn(**{field: one[key] for key, field in fields.items()})
+            for one in found["schedules"]
+        )
+        words = [getattr(one, field) for one in drawn for field in fields.values()]
         if not drawn or not all(isinstance(word, str) for word in words):
             raise ValueError
     except NoStamp:

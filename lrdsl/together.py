@@ -31,6 +31,7 @@ class Line:
         x: when, in the unit of the common clock; does not decrease.
         y: the values there.
         is_ground: whether others are to be read against it: it is drawn broad and pale.
+        is_dotted: whether nothing is known between its points: they are not connected.
     """
 
     names: tuple[str, ...]
@@ -38,6 +39,7 @@ class Line:
     x: Floats
     y: Floats
     is_ground: bool = False
+    is_dotted: bool = False
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ LAYERS = (
     ("diagnostics",),
     ("metric_log",),
     ("syntax.nodes",),
-    ("syntax.errors",),
+    ("syntax.errors", "syntax.documents"),
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
     ("conversion",),
     ("analysis.problems", "analysis.scope"),
@@ -109,6 +109,7 @@ def loaded(code: str) -> set[str]:
         ("import lrdsl.cli.check", HEAVY),
         ("import lrdsl.cli.curves", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.cli.values", HEAVY),
+        ("import lrdsl.cli.watch, lrdsl.watching.page", HEAVY),
     ],
 )
 def test_an_import_brings_no_more_than_it_needs(code: str, never: tuple[str, ...]) -> None:

@@ -189,7 +189,7 @@ def _items(text: str, left: int, sheet: _Sheet) -> list[str]:
 def _code(text: str, sheet: _Sheet) -> Iterator[str]:
     # Its lines are long, so that they begin below the label.
     for written in text.splitlines():
-        indent = 2 + len(written) - len(written.lstrip())
+        indent = min(2 + len(written) - len(written.lstrip()), sheet.width // 3)
         yield from sheet.lines(written.strip(), indent, indent + 4)
 
 

@@ -20,8 +20,11 @@ from lrdsl.suggest import suggest
 
 COMMANDS = {
     "check": "Report what is wrong in schedules.",
+    "fmt": "Write schedules in the one style.",
     "plot": "Show a schedule's curve, here or as a picture.",
     "watch": "Show a schedule's curve, anew at each save.",
+    "diff": "Say where two schedules differ, and by how much.",
+    "show": "Print the schedule that a picture shows.",
     "values": "Write the value at every step, as a table.",
     "curves": "List the curves of the language, or explain one.",
     "train": "Train a Keras program with a schedule.",

@@ -39,24 +39,42 @@ def metrics_option(command: _Command) -> _Command:
 def make_plan(
     file: str, overrides: Sequence[str], horizon: Horizon, metrics: Path | None
 ) -> Plan:
-    """Return the plan of a schedule; as `options.make_plan`, with metrics replayed.
+    """Return the plan of a schedule in a file; see `plan_of`.
+
+    Raises:
+        click.UsageError, UnusableFile, LrsError: as `options.open_program`, and `plan_of`.
+        SystemExit: the metrics cannot be read; why is said.
+    """
+    return plan_of(open_program(file, overrides), horizon, metrics)
+
+
+def plan_of(
+    program: Program, horizon: Horizon, metrics: Path | None, *, steps: int | None = None
+) -> Plan:
+    """Return the plan of a program for the training that is asked for, metrics replayed.
 
     What is odd about the metrics is told on standard error.
 
+    Args:
+        program: the schedule.
+        horizon: what the command line says of the training.
+        metrics: the log to replay, None for none.
+        steps: the length of a training that is counted in steps, where another file says it.
+
     Raises:
         SystemExit: the metrics cannot be read; why is said.
-        LrsError: one that the schedule reacts to is not among them (LRS606).
+        LrsError: schedule and training do not fit together, or a metric that the schedule
+            reacts to is not there (LRS606).
     """
-    program = open_program(file, overrides)
     from lrdsl.training.early import check_options
 
     check_options(program, horizon)
-    rows = None if metrics is None else _read(metrics)
+    rows = None if metrics is None else read_log(metrics)
     epochs = horizon.epochs
     if rows is not None and epochs is None and program.train is None:
         epochs = len(rows)
     plan = program.plan(
-        epochs=epochs, steps_per_epoch=horizon.steps_per_epoch, base=horizon.base
+        epochs=epochs, steps_per_epoch=horizon.steps_per_epoch, steps=steps, base=horizon.base
     )
     if rows is None:
         return plan
@@ -79,7 +97,13 @@ def note(text: str) -> None:
     write(f"note: {text}", sys.stderr)
 
 
-def _read(path: Path) -> tuple[Row, ...]:
+def read_log(path: Path) -> tuple[Row, ...]:
+    """Return the metrics in a log.
+
+    Raises:
+        UnusableFile: it cannot be read.
+        SystemExit: it is damaged; how is said.
+    """
     from lrdsl.metric_log import read_metrics
 
     try:

@@ -4,84 +4,135 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from lrdsl.cli.metrics import make_plan, metrics_option
+from lrdsl.cli.metrics import metrics_option
 from lrdsl.cli.options import (
     Horizon,
-    UnusableFile,
     can_show,
-    file_argument,
     has_colour,
     horizon_options,
-    overrides_argument,
     terminal_width,
     write,
 )
+from lrdsl.cli.pictures import check_picture, look_options, output_option, saving
+from lrdsl.cli.runs import run_option, view_of_run
+from lrdsl.cli.several import Named, lay_together, make_plans, title_of, words_argument
 from lrdsl.render import render_full
 from lrdsl.terminal.ink import CHARACTERS
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
+    from lrdsl.run_view import RunView
 
-SUFFIXES = (".png", ".svg", ".pdf")  # of `lrdsl.plotting`, which is not cheap to import
+_DIFFERENT = 1
+
+
+class _Terminal(NamedTuple):
+    width: int
+    unicode: bool
+    colour: bool
 
 
 @click.command()
-@file_argument
-@overrides_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PICTURE",
-    help="Draw into this file: .png, .svg or .pdf.  [default: draw in the terminal]",
-)
+@words_argument
+@output_option
+@look_options
 @metrics_option
+@run_option
 @horizon_options
 def plot(
-    file: str,
-    overrides: tuple[str, ...],
+    words: tuple[str, ...],
     output: Path | None,
+    theme: str,
+    is_log: bool | None,
     metrics: Path | None,
+    run: Path | None,
     horizon: Horizon,
 ) -> None:
     """Show the curve of the schedule in FILE (`-` is standard input).
 
     In the terminal, with a table of its segments and snapshots; or as a picture.
-    NAME=VALUE sets a `let` of FILE.  Of a schedule that reacts to metrics, the range of
-    what may happen is shown; with --metrics what did, with the cause of each event.
+    NAME=VALUE sets a `let` of FILE.  Several files, or several values of a name, are drawn
+    together.  Of a schedule that reacts to metrics, the range of what may happen is shown;
+    with --metrics what did, with the cause of each event.
 
-    Example: lrdsl plot resnet.lrs peak=0.05 -o resnet.png
+    Examples: lrdsl plot resnet.lrs peak=0.05 -o resnet.png
+
+    lrdsl plot resnet.lrs peak=0.05,0.1,0.2
+
+    lrdsl plot resnet.lrs --run runs/resnet-20240131-120000
+
+    Exit status with --run: 0 if plan and run agree, 1 if they do not.
     """
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(
-            f"`{output}` does not say what kind of picture it is: end it in "
-            f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        )
-    plan = make_plan(file, overrides, horizon, metrics)
+    check_picture(output)
+    if run is not None:
+        _show_run(view_of_run(words, horizon, metrics, run), output, theme, is_log)
+        return
+    plans = make_plans(words, horizon, metrics)
     if output is None:
+        _show(plans, is_log)
+        sys.stdout.flush()
+        _show_warnings(plans)
+        return
+    _show_warnings(plans)
+    if len(plans) == 1:
+        from lrdsl.plotting import save
+
+        with saving(output):
+            save(plans[0].plan, output, theme=theme, log=is_log)
+        return
+    from lrdsl.plotting.several import save_several
+
+    together, title = lay_together(plans), title_of(plans)
+    with saving(output):
+        save_several(together, output, title, theme=theme, log=is_log)
+
+
+def _show(plans: list[Named], is_log: bool | None) -> None:
+    width, unicode, colour = _terminal()
+    if len(plans) == 1:
         from lrdsl.preview import preview
 
-        unicode = can_show(sys.stdout, CHARACTERS)
-        colour = has_colour(sys.stdout)
-        write(preview(plan, terminal_width(), unicode=unicode, colour=colour), sys.stdout)
-        sys.stdout.flush()
-        _show_warnings(plan)
-        return
-    _show_warnings(plan)
-    from lrdsl.plotting import save
+        text = preview(plans[0].plan, width, unicode=unicode, colour=colour, is_log=is_log)
+    else:
+        from lrdsl.terminal.overlay import several
 
-    try:
-        save(plan, output)
-    except OSError as error:
-        raise UnusableFile(f"cannot write `{output}`: {error.strerror or error}") from None
-    write(f"wrote {output}", sys.stderr)
+        together = lay_together(plans)
+        text = several(together, width, unicode=unicode, colour=colour, is_log=is_log)
+    write(text, sys.stdout)
 
 
-def _show_warnings(plan: Plan) -> None:
+def _show_run(view: RunView, output: Path | None, theme: str, is_log: bool | None) -> None:
+    if output is None:
+        from lrdsl.terminal.run import run_in_words
+
+        width, unicode, colour = _terminal()
+        text = run_in_words(view, width, unicode=unicode, colour=colour, is_log=is_log)
+        write(text, sys.stdout)
+    else:
+        from lrdsl.plotting.run import save_run
+
+        with saving(output):
+            save_run(view, output, theme=theme, log=is_log)
+        for sentence in view.sentences():
+            write(sentence, sys.stderr)
+    sys.stdout.flush()
+    sys.exit(0 if view.agreement.holds else _DIFFERENT)
+
+
+def _terminal() -> _Terminal:
+    unicode = can_show(sys.stdout, CHARACTERS)
+    return _Terminal(terminal_width(), unicode, has_colour(sys.stdout))
+
+
+def _show_warnings(plans: list[Named]) -> None:
     colour = has_colour(sys.stderr)
-    for warning in plan.warnings:
-        write("\n" + render_full(warning, plan.program.source, colour=colour), sys.stderr)
+    told: set[str] = set()
+    for _, plan in plans:
+        for warning in plan.warnings:
+            text = render_full(warning, plan.program.source, colour=colour)
+            if text not in told:  # of several values of a name, each would say the same
+                told.add(text)
+                write("\n" + text, sys.stderr)

@@ -58,10 +58,10 @@ def make_plans(words: Sequence[str], horizon: Horizon, metrics: Path | None) -> 
     sources = {file: read_source(file) for file in files}  # standard input is there once
     programs: list[tuple[str, Program]] = []
     used: set[str] = set()
-    for file in files:
+    for number, file in enumerate(files, 1):
         lets = _lets(sources[file].text) if len(files) > 1 else set(values)
         own = {name: found for name, found in values.items() if name in lets}
-        if file == files[-1]:
+        if number == len(files):
             # What no file has is an error of the last, which lists the names that it has.
             own |= {name: v for name, v in values.items() if name not in used | set(own)}
         used |= set(own)
@@ -71,9 +71,9 @@ def make_plans(words: Sequence[str], horizon: Horizon, metrics: Path | None) -> 
             programs.append((_name(file, said, files), program))
             if len(programs) > MOST:
                 raise click.UsageError(f"at most {MOST} curves can be told apart")
-    horizon = _filled(horizon, [program for _, program in programs])
     names = _distinct([name for name, _ in programs])
-    plans = [plan_of(program, horizon, metrics) for _, program in programs]
+    found = [program for _, program in programs]
+    plans = [_plan(program, horizon, metrics, found) for program in found]
     return [Named(name, plan) for name, plan in zip(names, plans, strict=True)]
 
 
@@ -111,7 +111,7 @@ def _sorted(words: Sequence[str]) -> tuple[list[str], list[str]]:
             raise click.UsageError(
                 f"there is no file `{word}`; a value is written `{word}=0.05`"
             )
-    return list(dict.fromkeys(files)), [word for word in words if word not in files]
+    return files, [word for word in words if word not in files]
 
 
 def _listed(value: str) -> list[str]:
@@ -150,13 +150,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _filled(horizon: Horizon, programs: Sequence[Program]) -> Horizon:
-    """Return the length of training, as far as only some of the files say it."""
-    if horizon.epochs is not None or all(program.train is None for program in programs):
-        return horizon
-    train = next(program.train for program in programs if program.train is not None)
-    return Horizon(
-        train.epochs,
-        horizon.steps_per_epoch or train.steps_per_epoch,
-        horizon.base,
-    )
+def _plan(
+    program: Program, horizon: Horizon, metrics: Path | None, all_: Sequence[Program]
+) -> Plan:
+    """Return a plan, of the length that another program says if this one says none."""
+    said = next((other.train for other in all_ if other.train is not None), None)
+    if program.train is not None or said is None or horizon.epochs is not None:
+        return plan_of(program, horizon, metrics)
+    per_epoch = horizon.steps_per_epoch or said.steps_per_epoch
+    filled = Horizon(said.epochs, per_epoch, horizon.base)
+    return plan_of(program, filled, metrics, steps=said.steps)

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
-from lrdsl.cli.options import horizon_options, open_program
+from lrdsl.cli.options import can_show, has_colour, horizon_options, open_program
+from lrdsl.terminal.ink import CHARACTERS, Ink
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
 from lrdsl.training.cluster import is_chief_of_cluster, is_one_of_several
 from lrdsl.training.course import Course, Terms
-from lrdsl.training.dialogue import Status, Tone
+from lrdsl.training.dialogue import Dialogue, Status, Tone
 from lrdsl.training.earlier_run import EarlierRun, choose, read_earlier_run
 from lrdsl.training.early import Early, Horizon, plan_early
 from lrdsl.training.files import replacing
 from lrdsl.training.launch import run
+from lrdsl.training.progress import Progress
+from lrdsl.training.progress import is_one_place as go_to_one_place
 from lrdsl.training.run_folder import (
     SCHEDULE,
     STATE,
@@ -37,6 +40,7 @@ from lrdsl.training.target import OVERRIDE, TargetError, read_words
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.training.witness import Witness
 
 
 @click.command(
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     options_metavar="[OPTIONS]",
 )
 @click.option("-y", "--yes", is_flag=True, help="Train without asking.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing while it trains.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop before the first batch.")
 @click.option(
     "-o",
@@ -95,6 +100,7 @@ if TYPE_CHECKING:
 )
 def train(
     yes: bool,
+    quiet: bool,
     dry_run: bool,
     out: Path | None,
     only_fit: int | None,
@@ -115,7 +121,8 @@ def train(
     `PKG.MODULE:FUNCTION`.  ARGS are handed on untouched.  NAME=VALUE sets a `let` of FILE.
 
     Before the first batch the plan is shown and has to be agreed to.  At the end the rates
-    that the training applied are compared with the plan, step by step.  What is said goes
+    that the training applied are compared with the plan, step by step.  Meanwhile it tells
+    how far it is, unless SCRIPT has asked for Keras's own bar.  What is said goes
     to standard error; standard output is SCRIPT's own.  SCRIPT finds its results in the
     folder that the environment variable LRDSL_RUN names.
 
@@ -216,10 +223,18 @@ def train(
         state = snapshots.with_name(STATE)
         if not is_chief and run_folder is not None:  # what the chief has kept is read by all
             state = run_folder.absolute() / state.relative_to(folder.path)
+        from lrdsl.training.witness import add_witness
+
+        def begin(plan: Plan) -> None:
+            on_plan(plan)
+            witness = add_witness(callback, progress, is_one_place=is_one_place)
+            if witness is not None:
+                witnesses[snapshots.parent] = witness
+
         callback = ScheduleCallback(
             program,
             snapshots=snapshots,
-            on_plan=on_plan,
+            on_plan=begin,
             base=horizon.base,
             take_over=take_over,
             verbose=True,
@@ -230,6 +245,13 @@ def train(
         callback.say = dialogue.say
         return callback
 
+    progress = _progress(dialogue) if is_chief and not quiet else None
+    witnesses: dict[Path, Witness] = {}
+    stderr = sys.stderr
+
+    def is_one_place() -> bool:
+        return go_to_one_place(sys.stdout, stderr)
+
     draw = _draw if is_chief else _draw_nothing
     watch_fits(Session(course, dialogue, folder, make_callback=make_callback, draw=draw))
     process = os.getpid()
@@ -237,9 +259,19 @@ def train(
         ending = run(asked.target, asked.arguments)
     except TargetError as error:
         raise click.UsageError(str(error)) from None
+    finally:
+        if progress is not None:
+            progress.end()
     if os.getpid() != process:
         sys.exit(ending.status)  # a forked child that ran on to the program's end
     sys.exit(close(course, ending, dialogue, folder))
+
+
+def _progress(dialogue: Dialogue) -> Progress:
+    """Return who tells how the training goes: in place at a terminal, else by lines."""
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    ink = Ink(can_show(sys.stderr, f"{CHARACTERS}━─"), has_colour(sys.stderr))
+    return Progress(dialogue.say, sys.stderr if is_terminal else None, ink)
 
 
 def _check_options(

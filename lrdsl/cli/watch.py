@@ -117,9 +117,7 @@ def _on_a_screen(
         typed = terminal.wait(POLL)
 
 
-def _in_a_pipe(
-    follower: Follower, sight: Sight, training: Training, page: Page | None
-) -> None:
+def _in_a_pipe(follower: Follower, sight: Sight, training: Training, page: Page | None) -> None:
     unicode, colour = can_show(sys.stdout, CHARACTERS), has_colour(sys.stdout)
     if page is not None:
         write(f"showing {sight.file} at {page.address}", sys.stderr)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ _ROWS = 8
 _HALF_PI = math.pi / 2
 _LARGEST_KEY = 2**62
 
+_Kind: TypeAlias = tuple[str | float | None, Fraction]
+_MOST_TABLES = 64
+_tables: dict[_Kind, tuple[Floats, ...]] = {}
+_asked: set[_Kind] = set()
+"""The tables there are, of a megabyte in all, and what asked for a part of one once."""
+
 
 class Blocks:
     """A function of integer keys that is a sum of products of a row's and a column's parts.
@@ -40,6 +46,7 @@ class Blocks:
         origin: the key at which a row begins.
         rows: the parts of rows, by their numbers.
         columns: the parts of columns, by their numbers.
+        kind: what decides the columns; segments of one length have them in common.
         squared: take the square of the sum.
     """
 
@@ -48,14 +55,15 @@ class Blocks:
         origin: int,
         rows: Callable[[NDArray[Any]], tuple[Floats, ...]],
         columns: Callable[[NDArray[Any]], tuple[Floats, ...]],
+        kind: _Kind,
         *,
         squared: bool,
     ) -> None:
         self._origin = origin
         self._rows = rows
         self._columns = columns
+        self._kind = kind
         self._squared = squared
-        self._table: tuple[Floats, ...] | None = None
 
     def reaches(self, first: int, last: int) -> bool:
         """Return whether int64 holds the distances of keys from the origin."""
@@ -70,7 +78,7 @@ class Blocks:
             rows = tuple(part[row - first] for part in self._rows(np.arange(first, last + 1)))
         else:
             rows = self._rows(row)
-        if self._table is None and keys.size < _COLUMNS:
+        if self._kind not in _tables and keys.size < _COLUMNS:
             return self._joined(rows, self._columns(column))
         return self._joined(rows, tuple(part[column] for part in self._whole_table()))
 
@@ -80,7 +88,8 @@ class Blocks:
         Args:
             first: the first key.
             out: where to; one value for each key.
-            factor, shift: what to do with the values.
+            factor: of each value.
+            shift: added to it.
         """
         since = first - self._origin
         row, column = since >> _BITS, since & (_COLUMNS - 1)
@@ -113,14 +122,21 @@ class Blocks:
         return out
 
     def _whole_table(self) -> tuple[Floats, ...]:
-        if self._table is None:
-            self._table = self._columns(np.arange(_COLUMNS))
-        return self._table
+        table = _tables.get(self._kind)
+        if table is None:
+            while len(_tables) >= _MOST_TABLES:
+                _tables.pop(next(iter(_tables)), None)
+            table = _tables[self._kind] = self._columns(np.arange(_COLUMNS))
+        return table
 
     def _part_of_table(self, first: int, last: int) -> tuple[Floats, ...]:
-        if self._table is None and last - first < _COLUMNS // 2:
-            return self._columns(np.arange(first, last))
-        return tuple(part[first:last] for part in self._whole_table())
+        if self._kind in _tables or last - first >= _COLUMNS // 2 or self._kind in _asked:
+            return tuple(part[first:last] for part in self._whole_table())
+        # A table is made where it is asked for the second time.
+        if len(_asked) >= _MOST_TABLES:
+            _asked.clear()
+        _asked.add(self._kind)
+        return self._columns(np.arange(first, last))
 
 
 def wave_blocks(scale: Fraction, offset: Fraction) -> Blocks:
@@ -140,7 +156,7 @@ def wave_blocks(scale: Fraction, offset: Fraction) -> Blocks:
         angle = Exact(_COLUMNS - 1 - numbers, scale, Fraction(0)).to_float() * _HALF_PI
         return functions.cos(angle), functions.sin(angle)
 
-    return Blocks(last + 1, rows, columns, squared=True)
+    return Blocks(last + 1, rows, columns, ("wave", scale), squared=True)
 
 
 def power_blocks(base: float | None, scale: Fraction, offset: Fraction) -> Blocks:
@@ -157,4 +173,4 @@ def power_blocks(base: float | None, scale: Fraction, offset: Fraction) -> Block
     def columns(numbers: NDArray[Any]) -> tuple[Floats, ...]:
         return power(Exact(numbers, scale, Fraction(0)))
 
-    return Blocks(first, rows, columns, squared=False)
+    return Blocks(first, rows, columns, (base, scale), squared=False)

@@ -55,7 +55,8 @@ def cosine(
 
     Args:
         progress: elapsed / duration.
-        start, end: the parameters `from` and `to`.
+        start: the parameter `from`.
+        end: the parameter `to`.
         wave: (1 + cos(π · progress)) / 2, where it is known.
     """
     if wave is None:
@@ -98,9 +99,7 @@ def exponential(
     return start * (functions.exp(-(rate * x.to_float())) if part is None else part)
 
 
-def decay(
-    x: Exact, factor: Parameter, start: Parameter, part: Floats | None = None
-) -> Floats:
+def decay(x: Exact, factor: Parameter, start: Parameter, part: Floats | None = None) -> Floats:
     """Return an exponential decay by its factor, as Keras's `ExponentialDecay`.
 
     rate = from · factor^x; `part` is the power, where it is known.
@@ -120,9 +119,7 @@ def _rest(progress: Exact) -> Floats:
     return (progress * Fraction(-1) + Fraction(1)).to_float()
 
 
-def _with_ends(
-    values: Floats, p: Floats, start: Parameter | None, end: Parameter
-) -> Floats:
+def _with_ends(values: Floats, p: Floats, start: Parameter | None, end: Parameter) -> Floats:
     """Return the values with those at progress 0 and 1 as they are told."""
     if p.size and p.max() >= 1:
         values = np.where(p >= 1, end, values)

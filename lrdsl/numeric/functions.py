@@ -19,10 +19,14 @@ Floats = NDArray[np.float64]
 _LANES = 64
 """A multiple of the float64 lanes of any vector unit, times any unrolling of a loop."""
 
+_ONES = np.ones(_LANES)
+
 
 def _whole_vectors(function: Callable[..., Any], *arguments: Any) -> Floats:
     """Apply a NumPy function to contiguous numbers, a multiple of `_LANES` at a time."""
-    arrays = [np.ascontiguousarray(a) for a in np.broadcast_arrays(*arguments)]
+    if len(arguments) > 1:
+        arguments = np.broadcast_arrays(*arguments)
+    arrays = [np.ascontiguousarray(a) for a in arguments]
     size = arrays[0].size
     whole = size - size % _LANES
     result = np.empty(size, dtype=np.float64)
@@ -30,7 +34,7 @@ def _whole_vectors(function: Callable[..., Any], *arguments: Any) -> Floats:
         if whole:
             function(*(a[:whole] for a in arrays), out=result[:whole])
         if whole < size:
-            tail = [np.ones(_LANES) for _ in arrays]
+            tail = [_ONES.copy() for _ in arrays]
             for padded, array in zip(tail, arrays, strict=True):
                 padded[: size - whole] = array[whole:]
             result[whole:] = function(*tail)[: size - whole]

@@ -61,7 +61,7 @@ class Causes:
                 return self._stalling(condition, self.first_epoch(begun))
             case core.Joined(operator=word, items=items):
                 tests = [self.test(item, begun, block_start, block) for item in items]
-                return _joining(word, tests)
+                return _joined(word, [test for test in tests if test is not None])
         time = self._layout.time(condition, block, "until")
         if not isinstance(time, Fraction):
             return None
@@ -124,13 +124,9 @@ def last_better(judged: Sequence[bool | None], first: int) -> int | None:
     return first + better[-1] if better else None
 
 
-def _joining(word: str, tests: Sequence[Test | None]) -> Test | None:
-    known = [test for test in tests if test is not None]
-    if len(known) < len(tests):
-        return None
-
+def _joined(word: str, tests: Sequence[Test]) -> Test:
     def joined(epoch: int) -> str | None:
-        causes = [test(epoch) for test in known]
+        causes = [test(epoch) for test in tests]
         held = [cause for cause in causes if cause is not None]
         enough = held if word == "or" else len(held) == len(causes)
         return " and ".join(held) if enough else None

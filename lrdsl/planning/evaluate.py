@@ -5,16 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import lru_cache
-from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.numeric import functions
-from lrdsl.numeric.blocks import Blocks, power_blocks, wave_blocks
-from lrdsl.numeric.constants import apply_constant, as_float, as_fraction, is_chain
+from lrdsl.numeric.constants import apply_constant, as_float, is_chain
 from lrdsl.numeric.curves import CURVES
 from lrdsl.numeric.exact import Exact
 from lrdsl.numeric.noise import uniform
@@ -36,6 +33,7 @@ from lrdsl.planning.formula import (
     Root,
     Stretch,
 )
+from lrdsl.planning.shapes import blocks_of
 from lrdsl.records import dataclass
 
 Floats = NDArray[np.float64]
@@ -305,32 +303,13 @@ def _curve(curve: Curve, at: Context) -> Floats:
     parameters = [
         as_floats(v, size) if isinstance(v, Exact | np.ndarray) else as_float(v) for v in values
     ]
-    blocks = None
-    if clock.key.dtype != object and at.local.scale == 1 and at.local.offset == 0 and size:
+    ticks = at.absolute if curve.clock.absolute else at.local
+    key = ticks.key
+    if ticks.scale == 1 and ticks.offset == 0 and key.dtype != object and size:
         blocks = blocks_of(curve)
-    if blocks is None or not blocks.reaches(int(clock.key.min()), int(clock.key.max())):
-        return CURVES[curve.kind](clock, *parameters)
-    return CURVES[curve.kind](clock, *parameters, blocks.at(clock.key))
-
-
-@lru_cache(maxsize=64)
-def blocks_of(curve: Curve) -> Blocks | None:
-    """Return the shape of a curve over whole ticks in blocks; None if it has none."""
-    constants = [p.value for p in curve.parameters if isinstance(p, Const)]
-    scale, offset = curve.clock.scale, curve.clock.offset
-    if curve.kind == "cosine" and constants[-1] == 1:
-        return wave_blocks(scale, offset)
-    if len(constants) < len(curve.parameters) or not all(map(isfinite, constants)):
-        return None
-    if curve.kind == "exponential":
-        rate = as_fraction(constants[0])
-        return power_blocks(None, -rate * scale, -rate * offset)
-    if curve.kind == "decay" and constants[0] > 0:
-        return power_blocks(as_float(constants[0]), scale, offset)
-    if curve.kind == "geometric" and min(constants) > 0:
-        start, end = map(as_float, constants)
-        return power_blocks(end / start, scale, offset)
-    return None
+        if blocks is not None and blocks.reaches(int(key.min()), int(key.max())):
+            return CURVES[curve.kind](clock, *parameters, blocks.at(key))
+    return CURVES[curve.kind](clock, *parameters)
 
 
 def _groups(

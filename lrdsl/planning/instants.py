@@ -310,12 +310,16 @@ def _curve(curve: Curve, now: _Now) -> _Value:
     match curve.kind:
         case "linear":
             start, end = parameters
-            return _Float(end if x >= 1 else start + (end - start) * x)
+            if x <= 0 or x >= 1:
+                return _Float(start if x <= 0 else end)
+            if abs(end) < abs(start):  # from the end that is nearer to 0
+                return _Float(end + (start - end) * as_float(1 - at))
+            return _Float(start + (end - start) * x)
         case "cosine" if x >= 1 or x <= 0:
             return _Float(parameters[1] if x >= 1 else parameters[0])
         case "poly" | "geometric" if x >= 1:
             return _Float(parameters[-1])
-        case "poly" if x == 0:
+        case "poly" if x == 0 and parameters[0] >= 0:
             _, start, end = parameters
             return _Float(end + (start - end))
         case "geometric" if x == 0 and parameters[0]:

@@ -41,9 +41,9 @@ def sample_ticks(
     # In whole parts of a tick: sorting thousands of fractions takes a hundred times as long.
     common = lcm((total / points).denominator, *(edge.denominator for edge in inside))
     end = int(total * common)
-    around = [int(edge * common) for edge in inside]
+    jumps = [int(edge * common) for edge in inside]
     times = {(end * i // points, False) for i in range(points)}
-    times |= {(edge, left) for edge in around for left in (True, False)} | {(end, True)}
+    times |= {(edge, left) for edge in jumps for left in (True, False)} | {(end, True)}
     # Seen from the left first, so that a jump is drawn in the direction of time.
     shown = sorted(times, key=lambda time: (time[0], not time[1]))
     keys = np.array([key for key, _ in shown], dtype=object)

@@ -44,7 +44,8 @@ class Told:
                 draw_badge(ax, number, ((LEFT + 0.05) * 72, y * height * 72 + 0.5), theme)
             style: dict[str, Any] = {"size": 8, "va": "center_baseline"}
             x = LEFT + 18 / 72
-            lead = elided(visible(what), 8, what_width)
+            room = what_width if why else wide - 18
+            lead = elided(visible(what), 8, room)
             figure.text(x / WIDTH, y, lead, color=theme.ink if why else theme.soft, **style)
             x += (what_width + 12) / 72
             text = elided(visible(why), 8, wide - 30 - what_width)

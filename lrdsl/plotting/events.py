@@ -135,4 +135,4 @@ def _why(event: Event) -> str:
 
 def width_of_what(rows: Sequence[tuple[int | None, str, str]]) -> float:
     """Return the width of the column of what happened, in points."""
-    return max(text_width(what, 8) for _, what, _ in rows)
+    return max((text_width(what, 8) for _, what, why in rows if why), default=0.0)

@@ -111,6 +111,18 @@ def _draw_line(sheet: Overlay, ax: Axes, line: Line) -> None:
     colour, dashes = look_of(line.number, sheet.theme)
     broad: dict[str, Any] = {"linewidth": 6.0, "alpha": 0.35, "linestyle": "-", "zorder": 3}
     thin: dict[str, Any] = {"linewidth": 1.7, "linestyle": dashes, "zorder": 4}
+    if line.is_dotted:
+        ax.plot(
+            x,
+            y,
+            linestyle="",
+            marker="o",
+            markersize=3.2,
+            color=colour,
+            clip_on=False,
+            zorder=5,
+        )
+        return
     style = {"color": colour, "clip_on": False, **(broad if line.is_ground else thin)}
     # The curve is not there while it jumps: a fainter line only leads the eye.
     jumps = sheet.jumps(x, y)

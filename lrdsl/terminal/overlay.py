@@ -32,7 +32,13 @@ _LETTERS = 3  # of each curve
 
 
 def several(
-    plans: Together, width: int, *, unicode: bool, colour: bool, is_log: bool | None = None
+    plans: Together,
+    width: int,
+    *,
+    unicode: bool,
+    colour: bool,
+    is_log: bool | None = None,
+    targets: Sequence[str] | None = None,
 ) -> str:
     """Return the curves of several plans, as lines of at most `width` columns.
 
@@ -42,13 +48,14 @@ def several(
         unicode: whether the terminal shows braille; without, only ASCII is used.
         colour: whether to write escape codes.
         is_log: whether the axes of values are logarithmic; None where the curves decide.
+        targets: which targets, None for all.
     """
     ink = Ink(unicode, colour)
     lengths = list(dict.fromkeys(map(length_in_words, plans.plans)))
     out = wrap(lengths[0], width) if len(lengths) == 1 else []
     if any(plan.program.reactive is not None and not plan.log for plan in plans.plans):
         out += wrap("Each curve is what happens if no metric changes anything.", width)
-    for target in plans.targets:
+    for target in plans.targets if targets is None else targets:
         lines = plans.lines(target, max(4 * width, 500))
         out += ["", *overlay(lines, target, clock_of(plans), width, ink, is_log=is_log)]
     out += ["", *_table(plans, width, ink)]
@@ -71,6 +78,7 @@ def overlay(
     ink: Ink,
     *,
     is_log: bool | None = None,
+    rows: int | None = None,
 ) -> list[str]:
     """Return curves in one chart, each with its letter on it, as lines of text.
 
@@ -81,9 +89,10 @@ def overlay(
         width: columns of the terminal.
         ink: what the terminal can show.
         is_log: whether the axis of values is logarithmic; None where the curves decide.
+        rows: how high the curves are, if not as the width has it.
     """
     scale = joint_scale([(line.x, line.y) for line in lines], is_log)
-    rows = min(max((width - 10) // 6, 8), 16)
+    rows = rows or min(max((width - 10) // 6, 8), 16)
     ticks = scale.ticks(max(rows // 2 if scale.is_log else rows // 3 + 1, 2))
     labels = format_ticks(ticks, is_log=scale.is_log)
     gutter = max([len("epoch"), *map(len, labels)]) + 1
@@ -114,7 +123,7 @@ def _dots(x: Floats, y: Floats, rows: int, columns: int, ink: Ink) -> NDArray[np
 
 def _painted(drawn: Sequence[NDArray[np.bool_]], lines: Sequence[Line], ink: Ink) -> Cells:
     """Return all curves as characters; where two meet, in the colour of the first."""
-    cells = characters(np.any(drawn, axis=0), ink)
+    cells = characters(np.logical_or.reduce(drawn), ink)
     owners = [_in_cells(one, ink) for one in drawn]
     for row, line in enumerate(cells):
         for column, cell in enumerate(line):
@@ -128,8 +137,8 @@ def _in_cells(filled: NDArray[np.bool_], ink: Ink) -> NDArray[np.bool_]:
     """Return the cells in which a curve has a dot."""
     down, across = dots_of_row(ink), (2 if ink.unicode else 1)
     rows, columns = filled.shape[0] // down, filled.shape[1] // across
-    inside: NDArray[np.bool_] = filled.reshape(rows, down, columns, across).any(axis=(1, 3))
-    return inside
+    cells = filled.reshape(rows, down, columns, across)
+    return np.asarray(cells.any(axis=(1, 3)), dtype=np.bool_)
 
 
 def _put_letters(

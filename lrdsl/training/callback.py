@@ -286,7 +286,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
             return
         gives_way = self._find_what_gives_way(situation)
         if plan is None:
-            base, bases = self._base, {}
+            base = self._base
+            bases: dict[str, float] = {}
             if base is None:
                 base, bases = self._own_rates.bases(self.model.optimizer)
             steps = self.params.get("steps")

@@ -262,7 +262,8 @@ class FollowedFit:
             self._past.append(run)
             self._see_that_it_is_the_plan(run)
         if steps > self._steps or (steps < self._steps and not self._model.stop_training):
-            self._fail_at_length(f"{steps:,}", is_empty=steps == 0)
+            before = bool(self._past) and self._past[0][0] < self._first
+            self._fail_at_length(f"{steps:,}", ran_out=before or steps == 0)
 
     # -- Metrics -----------------------------------------------------------------------
 
@@ -314,15 +315,22 @@ class FollowedFit:
 
     # -- Failing -----------------------------------------------------------------------
 
-    def _fail_at_length(self, found: str, *, is_empty: bool = False) -> None:
+    def _fail_at_length(self, found: str, *, ran_out: bool = False) -> None:
+        if ran_out:
+            repair = (
+                "the data were used up before, as a generator is after one epoch, or are of "
+                "another length each time: give data that do not run out (`.repeat()`), and "
+                f"`fit(steps_per_epoch={self._steps})`"
+            )
+        else:
+            repair = (
+                "say how many steps an epoch really has, `train … of … steps`, or let `fit` "
+                "cut it, `steps_per_epoch=…`, with data that does not run out (`.repeat()`)"
+            )
         self._fail(
             "LRS602",
             f"epoch {self._epoch} had {found} steps, and {self._steps:,} are planned",
-            "the data are empty, or were used up before, as a generator is after one epoch: "
-            "give data that can be gone through again (`.repeat()`)"
-            if is_empty
-            else "say how many steps an epoch really has, `train … of … steps`, or let `fit` cut "
-            "it, `steps_per_epoch=…`, with data that does not run out (`.repeat()`)",
+            repair,
         )
 
     def _fail_at_count(self, updates: int, batches: int) -> None:

@@ -5,6 +5,7 @@ One function a rule, each yielding a diagnostic for what it finds.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,29 @@ def optimizer_is_alone(situation: Situation) -> Iterator[Diagnostic]:
             help="so far lrdsl applies a schedule to one optimizer: train with the one "
             "given to `compile`, which may be a `MultiOptimizer`",
         )
+        return
+    for name, value in _named_in_train_step(type(situation.model)).items():
+        if isinstance(value, keras.optimizers.Optimizer) and not any(
+            value is one for one in known
+        ):
+            yield Diagnostic(
+                code="LRS601",
+                message=f"`train_step` uses another optimizer besides the model's: `{name}`",
+                help="so far lrdsl applies a schedule to one optimizer: train with the one "
+                "given to `compile`, `self.optimizer`, which may be a `MultiOptimizer`",
+            )
+
+
+def _named_in_train_step(model_class: type) -> dict[str, Any]:
+    """Return what a train step of the user's own takes from outside of itself, by its name."""
+    step = getattr(model_class, "train_step", None)
+    if step is getattr(keras.Model, "train_step", None):
+        return {}
+    try:
+        found = inspect.getclosurevars(inspect.unwrap(step))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # no function of Python's
+        return {}
+    return {**found.nonlocals, **found.globals}
 
 
 def _held_in(value: Any) -> Iterable[Any]:

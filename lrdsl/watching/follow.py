@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ POLL = 0.02
 """Seconds between two looks at the file: a `stat`, which costs some microseconds."""
 
 _ABSENT_LOOKS = 15
-"""So many looks without a file make it gone; editors that rename leave a gap that is shorter."""
+"""So many looks without a file make it gone; the gap that an editor leaves is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Follower:
 
     def _look_at_stamp(self) -> tuple[int, ...] | None:
         try:
-            found = os.stat(self._path)
+            found = self._path.stat()
         except (OSError, ValueError):
             return None
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)

@@ -107,9 +107,9 @@ def _stale(sight: Sight, columns: int, room: int, ink: Ink) -> list[str]:
             sight.plan, columns, unicode=ink.unicode, colour=False, rows=_FEWEST_ROWS
         ).split("\n")
         rows = _FEWEST_ROWS + max(room - 1 - len(few), 0)
-        full = drawing(
-            sight.plan, columns, unicode=ink.unicode, colour=False, rows=rows
-        ).split("\n")
+        full = drawing(sight.plan, columns, unicode=ink.unicode, colour=False, rows=rows).split(
+            "\n"
+        )
     return [ink.paint(line, DIM) for line in (ink.fit(head, columns), *full)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
 import threading
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 from lrdsl.render import render_full
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
     from lrdsl.watching.sight import Sight
 
 HOST = "127.0.0.1"
@@ -29,7 +27,7 @@ class Page:
 
         /           the page
         /events     what there is to see, each time that it changes (Server-Sent Events)
-        /curve.svg  the last good curve
+        /curve.svg  the last good curve, and with ?dark on a dark ground
 
     A page of a stranger, in the same browser, gets nothing: the browser lets it read no
     other origin, and where its name is made to point here (DNS rebinding), the request names
@@ -44,7 +42,7 @@ class Page:
         self._sight: Sight | None = None
         self._is_over = False
         self._drawing = threading.Lock()  # matplotlib draws one picture at a time
-        self._curve: tuple[int, bytes] = (0, b"")
+        self._curves: dict[str, tuple[int, bytes]] = {}  # by theme
         self._server = _Server((HOST, port), _Handler)
         self._server.page = self
         # The interval is that of looking whether to end; requests are answered at once.
@@ -94,15 +92,19 @@ class Page:
         """Whether there will be nothing more."""
         return self._is_over
 
-    def curve(self) -> bytes | None:
+    def curve(self, theme: str) -> bytes | None:
         """Return the picture of the last good text, None if there has been none."""
+        from lrdsl.picture import as_svg
+
         with self._drawing:
             sight = self._sight
             if sight is None or sight.plan is None:
                 return None
-            if self._curve[0] != sight.drawn:
-                self._curve = (sight.drawn, _draw(sight.plan))
-            return self._curve[1]
+            drawn, curve = self._curves.get(theme, (0, b""))
+            if drawn != sight.drawn:
+                curve = as_svg(sight.plan, theme).encode()
+                self._curves[theme] = (sight.drawn, curve)
+            return curve
 
     def _number(self) -> int:
         return 0 if self._sight is None else self._sight.number
@@ -129,17 +131,6 @@ def as_json(sight: Sight) -> dict[str, Any]:
     }
 
 
-def _draw(plan: Plan) -> bytes:
-    from lrdsl.plotting import draw
-    from lrdsl.plotting.style import style
-
-    figure = draw(plan)
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = False  # on Windows it would share a port with somebody else
@@ -161,7 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_for_us():
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this page is for this machine alone")
             return
-        match urlsplit(self.path).path:
+        wanted = urlsplit(self.path)
+        match wanted.path:
             case "/":
                 nonce = secrets.token_urlsafe(16)
                 page = _template().replace("NONCE", nonce)
@@ -169,7 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "/events":
                 self._tell()
             case "/curve.svg":
-                curve = self.server.page.curve()
+                is_dark = "dark" in wanted.query.split("&")
+                curve = self.server.page.curve("dark" if is_dark else "light")
                 if curve is None:
                     self._refuse(HTTPStatus.NOT_FOUND, "there is no curve yet")
                 else:

@@ -11,6 +11,7 @@ import pytest
 from lrdsl.numeric import functions
 from lrdsl.numeric.constants import apply_constant, as_float, as_fraction, is_chain
 from lrdsl.numeric.curves import CURVES
+from lrdsl.numeric.exact import Exact
 from lrdsl.numeric.noise import uniform
 
 ONE = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid")
@@ -129,6 +130,11 @@ def test_noise_is_uniform() -> None:
     assert abs(values.mean()) < 3 * math.sqrt(1 / 3 / 100_000)
 
 
+def clock(x: float) -> Exact:
+    """Return a clock that shows one number."""
+    return Exact(np.zeros(1, dtype=np.int64), Fraction(1), Fraction(x))
+
+
 @pytest.mark.parametrize(
     ("kind", "x", "parameters", "expected"),
     [
@@ -145,11 +151,13 @@ def test_a_curve_is_its_formula(
     kind: str, x: float, parameters: tuple[float, ...], expected: float
 ) -> None:
     arrays = [np.array([p]) for p in parameters]
-    assert float(CURVES[kind](np.array([x]), *arrays)[0]) == pytest.approx(expected, rel=1e-15)
+    for given in (arrays, parameters):
+        value = float(CURVES[kind](clock(x), *given)[0])
+        assert value == pytest.approx(expected, rel=1e-15)
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "geometric"])
 def test_a_curve_ends_exactly_where_it_is_told(kind: str) -> None:
     start, end = np.array([0.3]), np.array([0.1])
-    assert float(CURVES[kind](np.array([1.0]), start, end)[0]) == 0.1
-    assert float(CURVES[kind](np.array([0.0]), start, end)[0]) == 0.3
+    assert float(CURVES[kind](clock(1), start, end)[0]) == 0.1
+    assert float(CURVES[kind](clock(0), start, end)[0]) == 0.3

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import lrdsl
 from lrdsl.diagnostics import LrsError
+from lrdsl.planner import suppose
 
 Rows = list[dict[str, float]]
 
@@ -271,32 +272,39 @@ HALVES = "plateau(from=1, monitor=loss, factor=0.5, patience=1)"
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "cuts"),
     [
-        (f"{HALVES} for 3", [1, 1, 0.5, 0.5, 0.5, 0.5]),
+        (f"{HALVES} for 3", [1, 1, 0.5, 0.5, 0.5, 0.5], [2]),
         # Within a block that is shorter than what is in it.
-        (f"(1 until 1 then {HALVES}) until 4 then 7", [1, 1, 1, 0.5, 7, 7]),
+        (f"(1 until 1 then {HALVES}) until 4 then 7", [1, 1, 1, 0.5, 7, 7], [3]),
+        (f"(1 until 1 then {HALVES} until 5 then 8) until 4 then 7", [1, 1, 1, 0.5, 7, 7], [3]),
         # As if it had begun before: it has counted nothing then.
-        (f"({HALVES} until 5 then 9) skip 2", [1, 1, 0.5, 9, 9, 9]),
+        (f"({HALVES} until 5 then 9) skip 2", [1, 1, 0.5, 9, 9, 9], [2]),
         # A share of the segment, as any other length in a product.
-        (f"2 * ({HALVES} for 50%) until 4 then 9", [2, 2, 2, 2, 9, 9]),
-        (f"{HALVES} until stalled(loss, patience=3) then 8", [1, 1, 0.5, 0.25, 8, 8]),
-        (f"{HALVES} by 2 epochs", [1, 1, 0.5, 0.5, 0.125, 0.125]),
+        (f"2 * ({HALVES} for 50%) until 4 then 9", [2, 2, 2, 2, 9, 9], []),
+        (f"{HALVES} until stalled(loss, patience=3) then 8", [1, 1, 0.5, 0.25, 8, 8], [2, 3]),
+        (f"{HALVES} until loss < 0 or 4 then 8", [1, 1, 0.5, 0.25, 8, 8], [2, 3]),
     ],
 )
-def test_a_plateau_counts_only_where_it_is_in_force(text: str, expected: list[float]) -> None:
+def test_a_plateau_counts_only_where_it_is_in_force(
+    text: str, expected: list[float], cuts: list[int]
+) -> None:
     made = plan(text, 6, 1).replay(losses(1, 1, 1, 1, 1))
     assert made.values().tolist() == expected
-    changed = [epoch for epoch in range(1, 6) if expected[epoch] != expected[epoch - 1]]
-    last = max((e.epoch for e in made.events), default=0)
-    assert last is not None
-    assert last <= max([epoch for epoch in changed if expected[epoch] not in (7, 9)], default=0)
+    assert [e.epoch for e in made.events if e.kind == "cut"] == cuts
+
+
+def test_a_staircase_shows_a_cut_later() -> None:
+    assert rates(f"{HALVES} by 2 epochs", losses(1, 1, 1, 1, 1)) == [
+        *(1, 1, 0.5, 0.5, 0.125, 0.125)
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("(1 until loss < 0.1 or 50% then 2) for 4 then 5", [1, 1, 2, 2, 5, 5]),
+        ("9 for 2 then (1 until loss < 0.1 or 50% then 2)", [9, 9, 1, 1, 2, 2]),
         ("(1 until loss < 0.1 or 4 then 2) skip 2", [1, 1, 2, 2, 2, 2]),
         (
             "(linear(from=1, to=0) until loss < 0.1 then 9) skip 2",
@@ -313,6 +321,17 @@ def test_a_plateau_counts_only_where_it_is_in_force(text: str, expected: list[fl
 )
 def test_blocks_around_and_inside_a_reaction(text: str, expected: list[float]) -> None:
     assert rates(text, losses(1, 1, 0.8, 0.8, 0.8), 6) == expected
+    assert plan(text, 6, 1).warnings == ()  # what waits for a metric is not too late
+
+
+def test_a_block_that_a_metric_ends_has_no_percentages() -> None:
+    for text in (
+        "(1 until loss < 0.1 or 50% then 2 for 1) then 3",
+        "(9 for 1 then (1 until loss < 0.1 or 50% then 2 for 1)) then 3",
+    ):
+        with pytest.raises(LrsError) as raised:
+            plan(text, 6, 1)
+        assert [found.code for found in raised.value.diagnostics] == ["LRS305"]
 
 
 def test_two_plateaus_count_each_for_itself() -> None:
@@ -359,12 +378,16 @@ def test_an_event_says_when_what_and_why() -> None:
             "stalled(loss, patience=1, window=2)",
             "`loss` no better than its best in 1 observation",
         ),
+        (
+            "stalled(loss, patience=1, accumulation=2)",
+            "`loss` no better than its best in 1 observation",
+        ),
         ("loss < 1 and 2", "`loss` 0.5 < 1 and 2 epochs are over"),
         ("loss < 1 and loss > 0.1", "`loss` 0.5 < 1 and `loss` 0.5 > 0.1"),
     ],
 )
 def test_the_cause_is_told_in_words(condition: str, cause: str) -> None:
-    made = plan(f"1 until {condition} then 2", 5, 2).replay(losses(0.5, 0.5, 0.5))
+    made = plan(f"1 until {condition} then 2", 9, 2).replay(losses(*[0.5] * 6))
     assert made.events[0].cause == cause
 
 
@@ -472,6 +495,30 @@ def test_epochs_of_which_nothing_is_known_are_no_observations() -> None:
 def test_a_program_without_reactions_takes_no_notice_of_a_log() -> None:
     made = plan("cosine(max=0.1)", 5, 2)
     np.testing.assert_array_equal(made.replay(losses(1, 2)).values(), made.values())
+
+
+# -- Metrics that are supposed -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "first", "switch"),
+    [
+        ("loss < 0.5", 0, 1),
+        ("loss < 0.5", 3, 4),
+        ("loss < 0.5", 9, None),
+        ("stalled(loss, patience=2)", 0, 3),  # the first is better than nothing
+        ("stalled(loss, patience=2)", 1, 3),
+        ("stalled(loss, patience=2)", 3, 5),
+        ("stalled(loss, patience=2, accumulation=2)", 0, 6),
+        ("stalled(loss, patience=2, accumulation=2)", 3, 6),
+        ("stalled(loss, patience=2, accumulation=2)", 4, 8),
+    ],
+)
+def test_supposed_metrics_stall_and_fulfil_conditions_from_an_epoch_on(
+    condition: str, first: int, switch: int | None
+) -> None:
+    supposed = suppose(plan(f"1 until {condition} then 2", 9, 2), first)
+    assert [(e.epoch, e.kind) for e in supposed.events] == [(switch, "switch")] * bool(switch)
 
 
 # -- Laws --------------------------------------------------------------------------------------

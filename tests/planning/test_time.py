@@ -100,7 +100,7 @@ def test_the_last_segment_runs_to_the_end_of_its_block() -> None:
 def test_a_bounded_sequence_holds_its_last_value_exactly() -> None:
     values = rates("(linear(from=0.3, to=0.1) until 7) until 20 then 5", 30, 3)
     assert set(values[21:60]) == {0.1}
-    assert set(rates("exp(0.1, from=1) for 7", 30, 3)[21:]) == {float(np.exp(-0.1 * 7))}
+    assert set(rates("exp(0.1, from=1) for 7", 30, 3)[21:]) == {float(np.exp(-0.7))}
 
 
 def test_a_tighter_outer_bound_cuts_and_does_not_rescale() -> None:

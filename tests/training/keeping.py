@@ -88,6 +88,10 @@ CASES = {
         lambda of: of.LossScaleOptimizer(parts(of)), BOTH, dtype="mixed_float16"
     ),
     "shuffled": Case(schedule=FALLS, fit={"shuffle": True}),
+    "a plateau": Case(
+        schedule="plateau(from=0.05, monitor=loss, factor=0.5, patience=1, min_delta=1, "
+        "restore=best)"
+    ),
 }
 
 

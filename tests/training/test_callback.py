@@ -488,7 +488,7 @@ def test_let_of_that_name_is_set_all_the_same() -> None:
 
 
 def test_let_that_is_set_to_no_value_is_named() -> None:
-    with pytest.raises(TypeError, match="`peak` is to be .* set to a number or to text"):
+    with pytest.raises(TypeError, match=r"`peak` is to be .* set to a number or to text"):
         lrdsl.compile("let peak = 1  lr = peak", peak=[0.1])
 
 

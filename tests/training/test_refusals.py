@@ -170,6 +170,23 @@ def test_second_optimizer_in_a_list_or_dictionary_of_the_model(hold: Any) -> Non
     assert refused_fit(model).message == message
 
 
+def test_second_optimizer_that_only_the_train_step_knows() -> None:
+    critic = keras.optimizers.SGD(0.1)
+    main = keras.optimizers.SGD(1.0)
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def train_step(self, data: Any) -> Any:
+            critic.build(self.trainable_variables)
+            assert main is self.optimizer
+            return super().train_step(data)
+
+    assert_says(
+        refused_fit(make_model(STEPS, main, model_class=Own)),
+        "`train_step` uses another optimizer besides the model's: `critic`",
+        "train with the one given to `compile`, `self.optimizer`",
+    )
+
+
 def test_base_of_0() -> None:
     # As a model has that was saved at the end of a schedule, and loaded in another process.
     model = make_model(STEPS, keras.optimizers.SGD(0.0))
@@ -466,8 +483,10 @@ def test_generator_that_one_epoch_has_used_up() -> None:
     with pytest.raises(lrdsl.LrsError) as caught:
         make_model(STEPS).fit(batches(), epochs=2, callbacks=[callback], verbose=0)
     (found,) = caught.value.diagnostics
-    assert found.message == "epoch 1 had 0 steps, and 6 are planned"
-    assert "were used up before, as a generator is after one epoch" in (found.help or "")
+    # Keras gives the two batches again that it had looked at before the first epoch.
+    assert found.message == "epoch 1 had 2 steps, and 6 are planned"
+    assert "used up before, as a generator is after one epoch" in (found.help or "")
+    assert "`fit(steps_per_epoch=6)`" in (found.help or "")
 
 
 def test_steps_per_epoch_that_executions_run_over() -> None:
