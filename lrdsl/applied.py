@@ -198,6 +198,9 @@ def why(plan: Plan, run: Run, agreement: Agreement) -> str:
     where = f"`{segment.text}` (line {segment.line})"
     if segment.first_step and step - back < segment.first_step:
         return f"there the plan goes on to {where}"
+    starts = (math.ceil(time * plan.horizon.unit_ticks) for time in segment.cycles)
+    if any(step - back < start <= step for start in starts):
+        return f"there a cycle of {where} begins"
     words = [f"within {where}"]
     before = _jump(plan, agreement)
     if before is not None:

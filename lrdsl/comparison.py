@@ -128,7 +128,8 @@ def values_apart(before: Plan, after: Plan, target: str, points: int) -> tuple[F
     """
     first, second = _strides(before, after)
     places = _places(before, after, (first, second), points)
-    return places * float(first), _values(after, target, places * second) - _values(
+    steps: Floats = places.astype(np.float64) * first
+    return steps, _values(after, target, places * second) - _values(
         before, target, places * first
     )
 

@@ -369,18 +369,23 @@ class Plan:
             values[left] = evaluate_at(formula, ticks.take(left), left=True)
         return (ticks * (1 / self.horizon.unit_ticks)).to_float(), values
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, *, theme: str = "light", log: bool | None = None) -> Any:
         """Draw the plan with matplotlib.
 
         Args:
             ax: axes to draw on; None for a figure of its own.
+            theme: "light" or "dark".
+            log: whether the axes of values are logarithmic; None where the curves decide.
 
         Returns:
             The axes given, or the new `matplotlib.figure.Figure`.
+
+        Raises:
+            ValueError: there is no such theme.
         """
         from lrdsl.plotting import draw
 
-        return draw(self, ax)
+        return draw(self, ax, theme=theme, log=log)
 
     def _formula(self, target: str) -> Formula:
         if target not in self.formulas:

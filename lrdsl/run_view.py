@@ -140,9 +140,12 @@ class RunView:
             out.append(f"plan = run at all {counted} of the run{of}{digits}")
         else:
             first = found.first
+            planned, applied = f"{first.planned:.7g}", f"{first.applied:.7g}"
+            if planned == applied:
+                planned, applied = f"{first.planned:.9g}", f"{first.applied:.9g}"
             out.append(
                 f"plan ≠ run: they first part at step {first.step:,}{self._epoch(first.step)}: "
-                f"{first.target} planned {first.planned:.9g}, applied {first.applied:.9g}; "
+                f"{first.target} planned {planned}, applied {applied}; "
                 f"{len(found.differing):,} of {counted} differ{of}"
             )
             out.append(f"why: {why(self.plan, self.run, found)}")

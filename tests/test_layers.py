@@ -15,13 +15,14 @@ PACKAGE = Path(lrdsl.__file__).parent
 
 LAYERS = (
     # Each may import what stands above it, and its own line.
+    ("records",),
     ("source", "limits", "vocabulary", "resources", "suggest", "targets"),
     ("prelude", "metrics"),
     ("catalogue",),
     ("diagnostics",),
     ("metric_log",),
-    ("syntax.nodes",),
-    ("syntax.errors", "syntax.documents"),
+    ("syntax.nodes", "syntax.lalr", "syntax.prepared"),
+    ("syntax.errors", "syntax.tables", "syntax.documents"),
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
     ("conversion",),
     ("analysis.problems", "analysis.scope"),
@@ -30,9 +31,11 @@ LAYERS = (
     ("analysis.expand",),
     ("analysis.check",),
     ("numeric.functions", "numeric.noise", "numeric.exact"),
-    ("numeric.curves",),
+    ("numeric.curves", "numeric.blocks"),
     ("planning.formula", "planning.horizon"),
+    ("planning.shapes",),
     ("planning.evaluate", "planning.times", "planning.bounds", "planning.sample"),
+    ("planning.instants", "planning.filling"),
     ("planning.turns", "planning.frames", "planning.stalls"),
     ("planning.conditions", "planning.courses"),
     ("planning.layout",),
@@ -94,9 +97,14 @@ def loaded(code: str) -> set[str]:
     [
         ("import lrdsl", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.diagnostics, lrdsl.source", (*HEAVY, "numpy", "lark")),
-        ("import lrdsl.syntax.parser, lrdsl.syntax.printer", (*HEAVY, "numpy")),
-        ("import lrdsl.analysis.check", (*HEAVY, "numpy")),
-        ("import lrdsl; lrdsl.loads('cosine(max=0.1)')", HEAVY),
+        ("import lrdsl.syntax.parser, lrdsl.syntax.printer", (*HEAVY, "numpy", "lark")),
+        ("import lrdsl.analysis.check", (*HEAVY, "numpy", "lark")),
+        ("import lrdsl; lrdsl.loads('cosine(max=0.1)')", (*HEAVY, "numpy", "lark")),
+        (
+            "import lrdsl; lrdsl.loads('warmup(5) then cosine(max=0.1) until 30 then 0.1 until "
+            "40 then linear()').plan(epochs=50, steps_per_epoch=9).segments[1].end_value",
+            (*HEAVY, "numpy", "lark"),
+        ),
         ("import lrdsl; lrdsl.loads('0.1').plan(epochs=1, steps_per_epoch=9).values()", HEAVY),
         ("import lrdsl; lrdsl.from_keras({'boundaries': [5], 'values': [1, 2]})", HEAVY),
         ("import lrdsl; lrdsl.read_metrics", (*HEAVY, "numpy", "lark")),

@@ -68,7 +68,7 @@ def plan_of(
     """
     from lrdsl.training.early import check_options
 
-    check_options(program, horizon)
+    check_options(program, epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch)
     rows = None if metrics is None else read_log(metrics)
     epochs = horizon.epochs
     if rows is not None and epochs is None and program.train is None:

@@ -159,7 +159,7 @@ def make_plan(file: str, overrides: Sequence[str], horizon: Horizon) -> Plan:
     program = open_program(file, overrides)
     from lrdsl.training.early import check_options
 
-    check_options(program, horizon)
+    check_options(program, epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch)
     return program.plan(
         epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch, base=horizon.base
     )

@@ -17,6 +17,7 @@ import click
 from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
 from lrdsl.cli.options import can_show, has_colour, horizon_options, open_program
 from lrdsl.terminal.ink import CHARACTERS, Ink
+from lrdsl.training.aftermath import draw_runs, note_metrics, tell_scores
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
 from lrdsl.training.cluster import is_chief_of_cluster, is_one_of_several
@@ -264,7 +265,19 @@ def train(
             progress.end()
     if os.getpid() != process:
         sys.exit(ending.status)  # a forked child that ran on to the program's end
-    sys.exit(close(course, ending, dialogue, folder))
+    note_metrics(course, witnesses)
+    sys.exit(
+        close(
+            course,
+            ending,
+            dialogue,
+            folder,
+            score=lambda: (
+                None if waits_for_others else tell_scores(course, witnesses, dialogue)
+            ),
+            draw=lambda: draw_runs(course) if is_chief else None,
+        )
+    )
 
 
 def _progress(dialogue: Dialogue) -> Progress:

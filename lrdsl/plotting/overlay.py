@@ -111,17 +111,9 @@ def _draw_line(sheet: Overlay, ax: Axes, line: Line) -> None:
     colour, dashes = look_of(line.number, sheet.theme)
     broad: dict[str, Any] = {"linewidth": 6.0, "alpha": 0.35, "linestyle": "-", "zorder": 3}
     thin: dict[str, Any] = {"linewidth": 1.7, "linestyle": dashes, "zorder": 4}
+    dots: dict[str, Any] = {"linestyle": "", "marker": "o", "clip_on": False, "zorder": 5}
     if line.is_dotted:
-        ax.plot(
-            x,
-            y,
-            linestyle="",
-            marker="o",
-            markersize=3.2,
-            color=colour,
-            clip_on=False,
-            zorder=5,
-        )
+        ax.plot(x, y, markersize=3.2, color=colour, **dots)
         return
     style = {"color": colour, "clip_on": False, **(broad if line.is_ground else thin)}
     # The curve is not there while it jumps: a fainter line only leads the eye.
@@ -131,16 +123,7 @@ def _draw_line(sheet: Overlay, ax: Axes, line: Line) -> None:
         bottoms, tops = np.minimum(y[jumps - 1], y[jumps]), np.maximum(y[jumps - 1], y[jumps])
         ax.vlines(x[jumps], bottoms, tops, color=colour, linewidth=0.8, alpha=0.5, zorder=3)
     if len(x) <= _MOST_DOTS and not line.is_ground:
-        ax.plot(
-            x,
-            y,
-            linestyle="",
-            marker="o",
-            markersize=3.5,
-            color=colour,
-            clip_on=False,
-            zorder=5,
-        )
+        ax.plot(x, y, markersize=3.5, color=colour, **dots)
 
 
 def _draw_numbers(sheet: Overlay, ax: Axes) -> list[Box]:

@@ -65,9 +65,7 @@ def save_run(
     notes = [length_in_words(plan), *(["shaded: where they differ"] if spans else [])]
     composition = Composition(
         file_name(plan),
-        [length_in_words(plan), "shaded: where they differ"]
-        if spans
-        else [length_in_words(plan)],
+        notes,
         common_clocks(view.clock),
         panels,
         rows_of(view.clock),

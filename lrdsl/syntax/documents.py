@@ -104,16 +104,40 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """`base ^ exponent`, broken in the exponent if that opens a bracket and begins here."""
+
+    base: Document
+    exponent: Document
+    opens: bool
+
+    def flat(self) -> Document:
+        """Return it on one line."""
+        return (self.base, " ^ ", self.exponent)
+
+    def broken(self, room: Room) -> Document:
+        """Return it with its exponent opened, or its base."""
+        opened = self.opened()
+        return opened if self.opens and room.opens(opened) else self.flat()
+
+    def opened(self) -> Document:
+        """Return it with a line end in its exponent only."""
+        return (Flat((self.base, " ^ ")), self.exponent)
+
+
+@dataclass(frozen=True, slots=True)
 class Tailed:
     """What is followed by words that say more of it: `for 5`, `until 10`.
 
     Each tail is a `Line`, perhaps after comments, and its words.  They go on lines of their
-    own; or, where what is before them is too long and opens a bracket, behind that.
+    own, indented by `levels`; or, where what is before them is too long and opens a bracket,
+    behind that.
     """
 
     operand: Document
     tails: tuple[tuple[Document, ...], ...]
     opens: bool
+    levels: int
 
     def flat(self) -> Document:
         """Return it on one line."""
@@ -123,15 +147,18 @@ class Tailed:
         """Return it with lines for its tails, or with the operand opened."""
         if self.opens and not room.fits(self.operand) and room.fits(self.tails, room.indent):
             return (self.operand, Flat(self.tails))
-        return (self.operand, Indent(self.tails))
+        tails: Document = self.tails
+        for _ in range(self.levels):
+            tails = Indent(tails)
+        return (self.operand, tails)
 
 
 @dataclass(frozen=True, slots=True)
 class Equation:
     """`head = body`, where `body` is a `Line`, perhaps after comments, and the body.
 
-    The body goes below; or begins beside the head, if it opens a bracket and would be too
-    long for one line below too.
+    The body goes below; or begins beside the head, if it opens a bracket and would do so
+    below too.
     """
 
     head: Document
@@ -145,13 +172,18 @@ class Equation:
     def broken(self, room: Room) -> Document:
         """Return it with its body below, or opened beside the head."""
         *line, body = self.body
+        at = room.indent + INDENT
+        is_long = not room.fits(body, at)
+        if isinstance(body, Chain):
+            is_long = not room.fits(body.rest[-1], at)
+            body = body.opened()
         beside = (Flat((self.head, *line)), body)
-        if self.opens and not room.fits(body, room.indent + INDENT) and room.opens(beside):
+        if self.opens and is_long and room.opens(beside):
             return beside
         return (self.head, Indent(self.body))
 
 
-Choice: TypeAlias = Bracket | Chain | Tailed | Equation
+Choice: TypeAlias = Bracket | Chain | Raised | Tailed | Equation
 """What can be broken in several ways, unless it stands on one line."""
 
 Document: TypeAlias = (
@@ -252,7 +284,7 @@ def _fits(
                 stack.append((is_flat or is_over, inner))
             case Bracket(opening=opening) if not (is_flat or is_over):
                 stack.append((False, (opening, Line(""))))
-            case Chain() if not (is_flat or is_over):
+            case Chain() | Raised() if not (is_flat or is_over):
                 stack.append((False, node.opened()))
             case Tailed(operand=operand) if not (is_flat or is_over):
                 stack.append((False, operand))

@@ -16,6 +16,7 @@ from lrdsl.syntax.documents import (
     Group,
     Indent,
     Line,
+    Raised,
     Tailed,
     lay_out,
 )
@@ -147,11 +148,8 @@ class _Builder:
             case nodes.Unary(operator=operator, operand=operand):
                 return (operator, self.expression(operand))
             case nodes.Power(base=base, exponent=exponent):
-                first = self._next
                 left = self.expression(base)
-                if _opens(exponent) and self._next == first:
-                    left = Flat(left)
-                return (left, " ^ ", self.expression(exponent))
+                return Raised(left, self.expression(exponent), _opens(exponent))
             case nodes.Chain(operands=operands, operators=operators):
                 left = self.expression(operands[0])
                 rest = tuple(
@@ -162,19 +160,20 @@ class _Builder:
             case nodes.Sequence(segments=(only,)):
                 return self._segment(only)
             case nodes.Sequence(segments=segments):
-                left = self._segment(segments[0])
+                # What is said of the first stands further in than each `then`.
+                left = self._segment(segments[0], levels=1 + inset)
                 rest = tuple(
                     (*self._line(one), "then ", self._segment(one)) for one in segments[1:]
                 )
                 return Group((left, Indent(rest) if inset else rest))
-        return self._tailed(node, None)
+        return self._tailed(node)
 
-    def _segment(self, segment: nodes.Segment) -> Document:
-        if segment.until is None:
-            return self.expression(segment.body)
-        return self._tailed(segment.body, segment.until)
+    def _segment(self, segment: nodes.Segment, *, levels: int = 1) -> Document:
+        return self._tailed(segment.body, segment.until, levels)
 
-    def _tailed(self, node: nodes.Expression, until: nodes.Expression | None) -> Document:
+    def _tailed(
+        self, node: nodes.Expression, until: nodes.Expression | None = None, levels: int = 1
+    ) -> Document:
         """Return an expression with the words after it, and with its boundary."""
         postfixes = []
         while isinstance(
@@ -186,7 +185,7 @@ class _Builder:
         tails = [self._postfix(one) for one in reversed(postfixes)]
         if until is not None:
             tails.append((*self._line(until), "until ", self.expression(until)))
-        return Tailed(operand, tuple(tails), _opens(node)) if tails else operand
+        return Tailed(operand, tuple(tails), _opens(node), levels) if tails else operand
 
     def _postfix(self, node: nodes.Expression) -> tuple[Document, ...]:
         match node:
@@ -271,9 +270,9 @@ def _opens(node: nodes.Expression) -> bool:
         case nodes.Chain(operands=operands):
             return _opens(operands[-1])
         case nodes.For(operand=first) | nodes.Skip(operand=first) | nodes.By(operand=first):
-            return _opens(first)
+            return _opens(first) and not isinstance(first, nodes.Chain)
         case nodes.Repeat(operand=first) | nodes.Snapshot(operand=first):
-            return _opens(first)
+            return _opens(first) and not isinstance(first, nodes.Chain)
     return False
 
 

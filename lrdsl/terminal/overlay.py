@@ -156,7 +156,7 @@ def _put_letters(
         )
     for at, (line, middle) in enumerate(zip(lines, middles, strict=True)):
         others = [other for i, other in enumerate(middles) if i != at]
-        gaps = np.nanmin([np.abs(middle - np.nan_to_num(o, nan=1e3)) for o in others], axis=0)
+        gaps = np.min([np.abs(middle - np.nan_to_num(o, nan=1e3)) for o in others], axis=0)
         # Of equally good places, where the letters of the others are not sought.
         shift = (at + 1) / (len(lines) + 1)
         for third in range(_LETTERS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 
 from lrdsl.highlights import events_in_words
@@ -11,18 +12,50 @@ from lrdsl.training.course import Course, Fit
 from lrdsl.training.dialogue import Dialogue, Status, Tone
 from lrdsl.training.launch import Ending, show_error
 from lrdsl.training.report import Ended
-from lrdsl.training.run_folder import PICTURE, RATES, SNAPSHOTS, STATE, RunFolder
+from lrdsl.training.run_folder import (
+    PICTURE,
+    RATES,
+    RUN_PICTURE,
+    SCHEDULE,
+    SNAPSHOTS,
+    STATE,
+    RunFolder,
+)
 
 
-def close(course: Course, ending: Ending, dialogue: Dialogue, folder: RunFolder) -> int:
-    """Report on the run, finish its folder, and return the exit status."""
+def close(
+    course: Course,
+    ending: Ending,
+    dialogue: Dialogue,
+    folder: RunFolder,
+    *,
+    score: Callable[[], object] = lambda: None,
+    draw: Callable[[], object] = lambda: None,
+) -> int:
+    """Report on the run, finish its folder, and return the exit status.
+
+    Args:
+        course: what has happened.
+        ending: how the program has ended.
+        dialogue: who is told.
+        folder: that of the run.
+        score: scores the models saved, and tells; called if the program has ended well.
+        draw: draws what was applied into the folder.
+    """
     _tell_how_it_ended(course, ending, dialogue)
     _tell_agreements(course, dialogue)
+    if ending.status == 0 and course.stopped is None and course.bug is None:
+        score()
     problems = _problems(course, ending)
     for line in problems:
         dialogue.say(line, Tone.BAD)
     status = _status(course, ending, bool(problems))
     if folder.claimed:
+        try:
+            draw()
+        except OSError as error:
+            why = error.strerror or error
+            dialogue.say(f"cannot write to the folder `{folder}`: {why}", Tone.BAD)
         _finish_folder(course, status, dialogue, folder)
     else:
         _tell_that_all_was_over(course, dialogue, folder)
@@ -146,6 +179,8 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
     if fit.plan is not None and fit.plan.log:
         what += ", with what the metrics brought about"
     lines.append((PICTURE, what))
+    if (fit.folder / RUN_PICTURE).exists():
+        lines.append((RUN_PICTURE, "what was applied, over the plan"))
     if others:
         names = [f"{one.folder.name}{os.sep}" for one in others]
         name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
@@ -153,9 +188,13 @@ def _finish_folder(course: Course, status: int, dialogue: Dialogue, folder: RunF
     width = max(len(name) for name, _ in lines)
     for name, what in lines:
         dialogue.say(f"  {name:<{width}}  {what}")
+    is_left_open = any(_can_go_on(fit) for fit in course.fits)
     if fit.snapshots > 1:
         dialogue.say(f"to average the models into one: lrdsl ensemble {folder} -o FILE.keras")
-    if any(_can_go_on(fit) for fit in course.fits):
+    elif not is_left_open and fit.agreement is not None:
+        schedule = f"{folder}{os.sep}{SCHEDULE}"
+        dialogue.say(f"to see plan and run: lrdsl plot {schedule} --run {folder}")
+    if is_left_open:
         dialogue.say(f"to go on after the last epoch committed: lrdsl train --resume {folder}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lrdsl.program import Program
     from lrdsl.training.resumed import Resumed
     from lrdsl.training.rivals import TakenOver
+    from lrdsl.training.scoring import Scores
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Fit:
         trouble: why its results could not be written.
         resumed: where it went on, if it had been begun before.
         earlier: what comparing it with the plans before has shown, where it adopted another.
+        metrics: those of each epoch that ran, with its number.
+        scores: of the models saved and of their average, where they were worked out.
     """
 
     number: int
@@ -78,6 +81,8 @@ class Fit:
     trouble: str | None = None
     resumed: Resumed | None = None
     earlier: Sequence[Agreement] = ()
+    metrics: Sequence[tuple[int, Mapping[str, float]]] = ()
+    scores: Scores | None = None
 
     @property
     def is_over(self) -> bool:
@@ -88,6 +93,10 @@ class Fit:
     def name(self) -> str:
         """Which `fit` it is, in words."""
         return f"fit {self.number} at {self.place}"
+
+    def _rows(self) -> Iterable[tuple[int, Mapping[str, float]]]:
+        # What the plan reacts to is there of the epochs before, too, where a run goes on.
+        return enumerate(self.plan.log) if self.plan and self.plan.log else self.metrics
 
     def as_json(self, top: Path) -> dict[str, Any]:
         """Return what `run.json` in the folder `top` says of it."""
@@ -107,9 +116,9 @@ class Fit:
             "plan_is_run": agreement and agreement.holds,
             "snapshots": self.snapshots,
             "events": [_event_as_json(event) for event in plan.events] if plan else [],
-            "metrics": [_row_as_json(epoch, row) for epoch, row in enumerate(plan.log) if row]
-            if plan
-            else [],
+            "metrics": [_row_as_json(epoch, row) for epoch, row in self._rows() if row],
+            "scores": self.scores
+            and {"members": self.scores.members, "average": self.scores.average},
             "resumed_after_epoch": self.resumed and self.resumed.epoch,
         }
 

@@ -72,7 +72,7 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
         LrsError: the schedule cannot be planned, whatever `fit` may bring; its text and
             the command line contradict each other included.
     """
-    check_options(program, horizon)
+    check_options(program, epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch)
     try:
         if program.needs_base and horizon.base is None:
             return _plan_in_units_of_base(program, horizon)
@@ -84,7 +84,7 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
         return Early(why_not=_WAITS_FOR_FIT[max(codes)])
 
 
-def check_options(program: Program, horizon: Horizon) -> None:
+def check_options(program: Program, *, epochs: int | None, steps_per_epoch: int | None) -> None:
     """Raise LrsError (LRS309) if the command line and the `train` line disagree."""
     train = program.train
     if train is None:
@@ -97,10 +97,10 @@ def check_options(program: Program, horizon: Horizon) -> None:
             help=f"leave `{option}` out, or write `{words.format(said)}`",
         )
         for option, said, planned, unit, words in (
-            ("--epochs", horizon.epochs, train.epochs, "epochs", "train {} epochs"),
+            ("--epochs", epochs, train.epochs, "epochs", "train {} epochs"),
             (
                 "--steps-per-epoch",
-                horizon.steps_per_epoch,
+                steps_per_epoch,
                 train.steps_per_epoch,
                 "steps",
                 "of {} steps",

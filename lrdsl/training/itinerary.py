@@ -94,11 +94,11 @@ class Moment:
     left: float | None
     is_validating: bool = False
 
-    def of_epoch(self) -> str:
-        """Return what is said when an epoch is over, in one line."""
+    def of_epoch(self, *, has_ahead: bool) -> str:
+        """Return what is said when an epoch is over, in one line; with what is next or not."""
         words = [f"epoch {self.epoch + 1:,}/{self.epochs:,}", *self._numbers()]
         if self.epoch + 1 < self.epochs:
-            words += [*self._ahead(), self._left()]
+            words += [*(self._ahead() if has_ahead else ()), self._left()]
         return "  ".join(filter(None, words))
 
     def ahead(self) -> str:

@@ -135,7 +135,7 @@ class Progress:
         steps = fit.step(1, 0)
         metrics, left = metrics_in(logs), fit.left(done, now)
         moment = Moment(epoch, fit.epochs, steps - 1, steps, stand, metrics, left)
-        line = moment.of_epoch()
+        line = moment.of_epoch(has_ahead=self._live is None)  # else that is told below it
         # A terminal's lines are to be read at a glance; in a file nothing is cut.
         room = None if self._stream is None else _width(self._stream) - len("lrdsl: ") - 1
         self._say(line if room is None else self._ink.fit(line, room))

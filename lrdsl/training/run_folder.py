@@ -4,10 +4,11 @@
     run.json       what was run, how, and whether plan and run agreed
     plan.png       the picture of the plan
     rates.csv      each step with the rate planned and the rate applied
+    run.png        the two in one picture, with the metrics below
     snapshots/     the saved models, where the schedule saves some
     state/         what `lrdsl train --resume` goes on with
 
-A second `fit` of the same run has its own `plan.png`, `rates.csv`, `snapshots/` and `state/`
+A second `fit` of the same run has its own of all but the first two
 in `fit-2/`, and so on.  Where a resumed run adopts another schedule, the one before stays as
 `schedule-1.lrs`, with its picture `plan-1.png`.
 """
@@ -28,6 +29,7 @@ SCHEDULE = "schedule.lrs"
 RECORD = "run.json"
 PICTURE = "plan.png"
 RATES = "rates.csv"
+RUN_PICTURE = "run.png"
 SNAPSHOTS = "snapshots"
 STATE = "state"
 

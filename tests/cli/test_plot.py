@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from lrdsl.cli.main import cli
-from lrdsl.cli.plot import SUFFIXES
+from lrdsl.cli.pictures import SUFFIXES, THEMES
 from lrdsl.plotting import SUFFIXES as DRAWN
+from lrdsl.plotting.style import THEMES as KNOWN
 
 TEXT = "let peak = 0.1\ntrain 90 epochs of 390 steps\nlr = warmup(5) then cosine(max=peak)"
 
@@ -113,6 +114,7 @@ def test_an_unknown_suffix_is_bad_usage_that_lists_the_known_ones() -> None:
 
 def test_the_suffixes_are_those_that_can_be_drawn() -> None:
     assert SUFFIXES == DRAWN
+    assert THEMES == tuple(KNOWN)
 
 
 def test_a_picture_that_cannot_be_written_is_named() -> None:

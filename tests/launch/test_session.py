@@ -114,6 +114,7 @@ def test_agreeing_run_is_reported_green_with_where_its_results_are() -> None:
         "the results are in out/",
         "  rates.csv  the log: each step's rate, planned and applied",
         "  plan.png   the picture of the plan",
+        "to see plan and run: lrdsl plot out/schedule.lrs --run out",
     ]
     assert names("out") == ["plan.png", "rates.csv", "run.json", "schedule.lrs"]
 
@@ -144,6 +145,7 @@ def test_folder_tells_the_whole_story() -> None:
             "snapshots": 0,
             "events": [],
             "metrics": [],
+            "scores": None,
         }
     ]
     assert Path("out/schedule.lrs").read_text() == PROGRAM.text
@@ -414,7 +416,7 @@ def test_later_fits_have_folders_of_their_own() -> None:
     assert second.folder == Path("out/fit-2/snapshots").absolute()
     assert run.close() == 0
     assert run.listener.good == ["plan = run at all 20 steps of 2 fits"]
-    assert run.listener.lines[-1] == "  fit-2/     the other fit"
+    assert run.listener.lines[-2] == "  fit-2/     the other fit"
     with Path("out/fit-2/rates.csv").open() as file:
         assert [row["fit"] for row in csv.DictReader(file)] == ["2"] * 8
 

@@ -81,7 +81,7 @@ def test_plan_is_shown_and_the_report_is_at_the_end(folder: Path) -> None:
     assert done.stdout.splitlines() == [
         "script --x",
         "keras is executed",
-        "fit Ours History ProgbarLogger",
+        "fit Ours History ProgbarLogger Witness",
     ]
     assert say(done) == [
         "the plan is shown when `fit` starts, as it needs the length of the training",
@@ -90,6 +90,8 @@ def test_plan_is_shown_and_the_report_is_at_the_end(folder: Path) -> None:
         "the results are in out/",
         "  rates.csv  the log: each step's rate, planned and applied",
         "  plan.png   the picture of the plan",
+        "  run.png    what was applied, over the plan",
+        "to see plan and run: lrdsl plot out/schedule.lrs --run out",
     ]
     assert "cosine.lrs  3 epochs of 4 steps" in done.stderr
     assert (folder / "out/plan.png").read_bytes().startswith(b"\x89PNG")
@@ -294,7 +296,7 @@ def test_one_fit_of_several_can_be_chosen(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1:] == [
         "fit History ProgbarLogger",
-        "fit Ours History ProgbarLogger",
+        "fit Ours History ProgbarLogger Witness",
         "fit History ProgbarLogger",
     ]
     assert "fit 2: plan = run at all 8 steps" in say(done)

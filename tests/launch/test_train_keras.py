@@ -56,7 +56,8 @@ def train(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def say(errors: str) -> list[str]:
     lead = "lrdsl: "
-    return [line.removeprefix(lead) for line in errors.splitlines() if line.startswith(lead)]
+    lines = [line.removeprefix(lead) for line in errors.splitlines() if line.startswith(lead)]
+    return [line for line in lines if not re.match(r"epoch \d+/\d", line)]
 
 
 def applied(path: Path) -> np.ndarray:

@@ -312,6 +312,7 @@ def test_a_staircase_shows_a_cut_later() -> None:
         ),
         ("(1 until loss < 0.9 then 2 for 2) then 3", [1, 1, 1, 2, 2, 3]),
         ("(1 until loss < 0.1 then 2 for 2) then 3", [1, 1, 1, 1, 1, 1]),
+        ("((1 until loss < 0.9 then 2 for 2) then 3 for 1) then 4", [1, 1, 1, 2, 2, 3]),
         ("2 * (1 until loss < 0.9 then 2 for 2) then 3", [2, 2, 2, 4, 4, 3]),
         ("(1 until loss < 0.9 then 2) until 5 then 3", [1, 1, 1, 2, 2, 3]),
         ("1 until loss < 0.9 then (2 until 1 then 3) until 5 then 4", [1, 1, 1, 2, 3, 4]),
@@ -465,6 +466,8 @@ def test_what_is_not_a_number_is_an_error(text: str) -> None:
         "1 until stalled(loss, patience=1) then 2",
         "1 until loss < 5 or 1.5 then 2",
         "plateau(from=1, monitor=loss) until 2 then 2",
+        "plateau(from=1, monitor=loss) for 2",
+        "2 * (plateau(from=1, monitor=loss) for 50%) until 4 then 9",
         "(1 until 3 then 2) until 2 then plateau(from=1, monitor=loss, nan=ignore)",
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import warnings
 from itertools import combinations
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+import lrdsl
 from lrdsl.plotting import SUFFIXES, draw, save
+from lrdsl.plotting.style import THEMES, Theme
 from lrdsl.program import make_program
 from lrdsl.source import SourceText
 
@@ -215,3 +219,100 @@ def test_what_is_not_settled_is_dashed_and_said_to_be() -> None:
 
 def test_a_picture_of_a_training_too_long_to_work_out_says_so() -> None:
     assert "if nothing happens (too long for more)" in words_of("too-long")
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, as WCAG 2 defines it."""
+    parts = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in to_rgb(colour)
+    ]
+    return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_text_of_every_colour_can_be_read_on_every_ground(theme: Theme) -> None:
+    for ground in (theme.page, *theme.bands):
+        for colour in (theme.ink, theme.soft, theme.curve, theme.second, theme.third):
+            assert contrast(colour, ground) >= 4.5, (colour, ground)
+    for colour in theme.others[:5]:
+        assert contrast(colour, theme.page) >= 4.5, colour
+    assert contrast(theme.on_event, theme.event) >= 4.5
+
+
+def test_the_dark_theme_has_a_dark_page_and_no_white_one_below_it() -> None:
+    figure = draw(plans.plan("replayed-to-a-stop"), theme="dark")
+    assert luminance(to_hex(figure.get_facecolor())) < 0.02
+    assert all(luminance(to_hex(ax.get_facecolor())) < 0.02 for ax in figure.axes if ax.axison)
+    halos = [
+        effect._gc["foreground"]
+        for text in figure.findobj(Text)
+        for effect in text.get_path_effects()
+    ]
+    assert set(halos) == {THEMES["dark"].page}
+
+
+def test_an_unknown_theme_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'neon': it is one of light, dark"):
+        draw(plans.plan("constant"), theme="neon")
+
+
+@pytest.mark.parametrize("name", plans.ALL)
+@pytest.mark.parametrize("log", [True, False])
+def test_a_scale_that_is_asked_for_is_drawn_whatever_the_curve_is_like(
+    name: str, log: bool
+) -> None:
+    figure = draw(plans.plan(name), log=log)
+    scales = {ax.get_yscale() for ax in figure.axes if ax.get_ylabel()}
+    assert scales == {"log" if log else "linear"}
+    FigureCanvasAgg(figure).draw()
+
+
+def test_what_is_never_above_zero_has_no_log_scale() -> None:
+    plan = lrdsl.loads("0").plan(epochs=3, steps_per_epoch=5)
+    figure = draw(plan, log=True)
+    assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_segments_say_on_which_line_they_stand_where_there_are_several() -> None:
+    texts = [text for text, _ in written(figure_of("three-segments"))]
+    at = texts.index("cosine(max=0.1, min=0.01)")
+    assert texts[at + 1] == "line 3"
+    assert not any(text.startswith("line") for text, _ in written(figure_of("one-segment")))
+
+
+def test_the_picture_says_after_which_epochs_models_are_saved() -> None:
+    assert "snapshots after epochs 20, 40 and 60" in words_of("snapshots")
+    assert "20 snapshots" in words_of("many-snapshots")
+
+
+@pytest.mark.parametrize("points", [50, 2000])
+def test_both_sides_of_every_boundary_are_in_the_curve(points: int) -> None:
+    text = "0.1 until 7.5 then 0.05 until 31 then 0.02 until 32 then 0.01"
+    plan = lrdsl.loads(text).plan(epochs=10**6, steps_per_epoch=10**6)
+    x, y = plan.polyline("lr", points)
+    steps = np.rint(x * 10**6).astype(np.int64)
+    for segment in plan.segments[1:]:
+        assert {segment.first_step - 1, segment.first_step} <= set(steps.tolist())
+    assert {0.1, 0.05, 0.02, 0.01} <= set(y.tolist())
+
+
+def test_a_plan_of_a_million_million_steps_takes_no_longer_than_one_of_a_hundred() -> None:
+    def seconds(epochs: int, per_epoch: int) -> float:
+        plan = lrdsl.loads("warmup(5) then cosine(max=0.1, cycles=3)").plan(
+            epochs=epochs, steps_per_epoch=per_epoch
+        )
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            FigureCanvasAgg(draw(plan)).draw()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    # What a long one takes on top is bounded, 0.2 s here; steps one by one would take hours.
+    assert seconds(10**6, 10**6) < seconds(10, 10) + 2

@@ -62,6 +62,71 @@ def test_a_long_sequence_breaks_before_each_then() -> None:
     assert all(line.startswith("    then ") for line in lines[1:])
 
 
+LONG = "monitor=val_loss, factor=0.5, patience=3, cooldown=2, min_delta=1e-3"
+LONGER = f"{LONG}, window=5, min=1e-6"
+SUM = "first_rate_of_all * (1 - progress) + second_rate_of_all * progress"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A call opens beside its name, its arguments on one line if they fit there.
+        f"lr = plateau(\n    from=0.02, {LONG}\n)\n",
+        "lr = plateau(\n    " + LONGER.replace(", ", ",\n    ") + "\n)\n",
+        f"lr = plateau(\n    from=0.02, {LONG}\n) snapshot(keep=3)\n",
+        # A boundary that fits stands behind it; a short curve keeps its line.
+        "lr = warmup(3)\n    then plateau(\n        "
+        + LONGER.replace(", ", ",\n        ")
+        + "\n    ) until val_loss < 0.3\n    then cosine()\n",
+        f"warmup(3)\n    then plateau({LONG})\n        until 10\n    then 1\n",
+        f"plateau({LONG})\n        until val_loss < 0.3 or 75%\n    then 1\n",
+        # A sum goes below, and ends lines before its signs.
+        f"lr =\n    {SUM}\n    + cosine(max=0.1)\n".replace(" + second", "\n    + second"),
+        f"lr =\n    {SUM} * (1 - 0.1) / 2\n",
+        # Where its last operand is the long one, that opens.
+        f"lr = 0.1 + 0.2 * (\n    0.1 + {SUM}\n)\n".replace(" + ", "\n    + ").replace(
+            "0.1\n    + 0.2", "0.1 + 0.2"
+        ),
+        f"0.1 + 0.2 ^ min(\n    {SUM} * 0.1, 0.5\n)\n",
+        # A function's body goes below its head, without a further indent.
+        f"def f(a) =\n    {SUM} * a ^ 2 * 0.5\n",
+        "def f(a) =\n    warmup(3, from=a / 10)\n    then plateau(" + LONG + ")\n    then a\n",
+        "def f(\n    first_parameter=1,\n    second_parameter=2,\n    third_parameter=3,\n"
+        "    *,\n    fourth_parameter=4,\n    fifth=5\n) =\n    first_parameter\n",
+        # Parentheses stand alone.
+        f"(\n    warmup(3)\n    then plateau({LONG})\n) for 30\n",
+    ],
+)
+def test_long_lines_are_broken_where_a_reader_would(text: str) -> None:
+    assert printed(text) == text
+    assert printed(" ".join(text.split()).replace("( ", "(").replace(" )", ")")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        (
+            "cosine(max=0.1, # top\nmin=0.01) # end\n",
+            "cosine(\n    max=0.1,  # top\n    min=0.01\n)  # end\n",
+        ),
+        ("f(# one\n)", "f()  # one\n"),
+        ("f(a # one\n # two\n)", "f(\n    a  # one\n    # two\n)\n"),
+        (
+            "def f(a, # one\nb=1 # two\n) = # three\na",
+            "def f(\n    a,  # one\n    b=1  # two\n) =  # three\n    a\n",
+        ),
+        ("1 # one\n+ 2 # two\n", "1  # one\n    + 2  # two\n"),
+        ("a until # one\n 5 then b", "a  # one\n        until 5\n    then b\n"),
+        ("a # one\n for 5", "a  # one\n    for 5\n"),
+        ("lr = # one\n 0.1", "lr =  # one\n    0.1\n"),
+        ("(# one\n 0.1)", "(  # one\n    0.1\n)\n"),
+        ("let a = 1 # one\n\n# two\nlr = a", "let a = 1  # one\n\n# two\nlr = a\n"),
+    ],
+)
+def test_a_comment_stays_with_what_it_follows(text: str, canonical: str) -> None:
+    assert printed(text) == canonical
+
+
 @given(texts)
 @settings(max_examples=300, deadline=None)
 def test_printing_keeps_the_tree_and_is_idempotent(text: str) -> None:
