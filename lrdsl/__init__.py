@@ -83,5 +83,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Give IPython the magic `%%lrs`: called by `%load_ext lrdsl`."""
+    from lrdsl.notebook import register
+
+    register(shell)
+
+
 def __dir__() -> list[str]:
     return __all__

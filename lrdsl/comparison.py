@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
 MOST_COMPARED: Final = 2**22
-"""Steps of which each is compared; of more, so many."""
+"""Steps of which each is compared."""
+
+SAMPLED: Final = 2**17
+"""How many are compared of more."""
 
 _Places = NDArray[np.int64]
 _Pair = tuple[Floats, Floats]
@@ -98,8 +101,8 @@ def compare_plans(before: Plan, after: Plan) -> Comparison:
     """Compare two plans, at the steps that begin at the same time in both.
 
     Values are equal where their float32 is: that is what training uses.  Of more than
-    `MOST_COMPARED` steps, so many are compared, evenly spread and around each boundary, and
-    from where they differ the first and the last step are sought.
+    `MOST_COMPARED` steps, `SAMPLED` are compared, evenly spread, and those around each
+    boundary; from where they differ the first and the last step are sought.
 
     Args:
         before: the first plan.
@@ -127,7 +130,7 @@ def values_apart(before: Plan, after: Plan, target: str, points: int) -> tuple[F
         Steps, as the first plan counts them, and the differences there.
     """
     first, second = _strides(before, after)
-    places = _places(before, after, (first, second), points)
+    places = _places(before, after, (first, second), points, points)
     steps: Floats = places.astype(np.float64) * first
     return steps, _values(after, target, places * second) - _values(
         before, target, places * first
@@ -162,14 +165,16 @@ def _values(plan: Plan, target: str, steps: _Places) -> Floats:
     return plan.values(steps, target)
 
 
-def _places(before: Plan, after: Plan, strides: tuple[int, int], most: int) -> _Places:
+def _places(
+    before: Plan, after: Plan, strides: tuple[int, int], most: int, sampled: int
+) -> _Places:
     """Return which common steps are looked at: all, or those that show both curves."""
     assert before.total_steps is not None
     assert after.total_steps is not None
     count = min(-(-before.total_steps // strides[0]), -(-after.total_steps // strides[1]))
     if count <= most:
         return np.arange(count, dtype=np.int64)
-    spread = np.array([i * (count - 1) // (most - 1) for i in range(most)], dtype=np.int64)
+    spread = np.linspace(0, count - 1, sampled).astype(np.int64)
     edges = []
     for plan, stride in zip((before, after), strides, strict=True):
         for target in plan.targets:
@@ -189,7 +194,7 @@ def _compare(before: Plan, after: Plan, target: str, strides: tuple[int, int]) -
         one = _values(before, target, places * strides[0])
         return one, _values(after, target, places * strides[1])
 
-    places = _places(before, after, strides, MOST_COMPARED)
+    places = _places(before, after, strides, MOST_COMPARED, SAMPLED)
     one, other = at(places)
     wrong = one.astype(np.float32) != other.astype(np.float32)
     change = np.diff(np.concatenate([[False], wrong, [False]]).astype(np.int8))

@@ -327,8 +327,8 @@ def _why_not(schedule: Any) -> str:
         return f"`{kind.__name__}` is an optimizer: give its schedule, {_SERIALIZED}"
     if _PLATEAU in bases and not isinstance(schedule, type):
         return (
-            f"`{kind.__name__}` is code of your own, and what it adds to `{_PLATEAU}` cannot be "
-            "read from it: write `plateau(…)` with the same parameters, `min_lr` as `min`"
+            f"`{kind.__name__}` is code of your own, and what it adds to `{_PLATEAU}` cannot "
+            "be read from it: write `plateau(…)` with the same parameters, `min_lr` as `min`"
         )
     if isinstance(schedule, type):
         return f"`{schedule.__name__}` is a class: give a schedule that was made of it"

@@ -130,6 +130,12 @@ class LrsError(Exception):
         self.source = source
         super().__init__(self.diagnostics, source)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it: the problems in place, not our frames."""
+        from lrdsl.showing import of_error
+
+        return of_error(self)
+
     def __str__(self) -> str:
         from lrdsl.render import render_full
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+
+_PATH = re.compile(r'(?<= d=")[^"]*')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
 def as_svg(plan: Plan, theme: str = "light") -> str:
@@ -22,4 +26,5 @@ def as_svg(plan: Plan, theme: str = "light") -> str:
     buffer = io.StringIO()
     with style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    # A hundredth of a point is less than anybody sees, and most of the rest is digits.
+    return _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), buffer.getvalue())

@@ -387,6 +387,12 @@ class Plan:
 
         return draw(self, ax, theme=theme, log=log)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return the curve, which a notebook shows."""
+        from lrdsl.showing import of_plan
+
+        return of_plan(self)
+
     def _formula(self, target: str) -> Formula:
         if target not in self.formulas:
             raise KeyError(f"the plan sets {', '.join(self.formulas)}, not {target!r}")

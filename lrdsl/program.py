@@ -113,6 +113,12 @@ class Program:
             binder.target(name, nothing_measured.target(name, node))
         return binder.used_base
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return the curve, which a notebook shows."""
+        from lrdsl.showing import of_program
+
+        return of_program(self)
+
     def plan(
         self,
         *,

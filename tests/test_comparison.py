@@ -110,8 +110,8 @@ def test_of_a_million_million_steps_the_boundaries_are_found_exactly_and_at_once
         "0.1 until 333334.5 then 0.05 until 700001 steps + 699999 then 0.1",
         **horizon,
     ).targets
-    assert time.perf_counter() - start < 30
-    assert found.compared < 2 * MOST_COMPARED < found.steps == 10**12
+    assert time.perf_counter() - start < 10
+    assert found.compared < MOST_COMPARED < found.steps == 10**12
     assert [(s.first, s.last) for s in found.stretches] == [
         (333_333 * 10**6, 333_334_500_000 - 1),
         (700_000 * 10**6 - 10**6 + 700_001, 700_000 * 10**6 - 1),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from draw_pictures import EXAMPLES, HORIZONS, PICTURES, REPLAYS, main, plan_of
+from draw_pictures import EXAMPLES, HORIZONS, NAMES, PICTURES, REPLAYS, draw, main, plan_of
 
 import lrdsl
+from lrdsl.stamp import read_stamp
 
 
 def names() -> list[str]:
@@ -43,13 +44,14 @@ def test_every_example_that_can_be_drawn_has_its_picture(tmp_path: Path) -> None
     assert drawn == sorted(path.name for path in PICTURES.iterdir())
 
 
-@pytest.mark.parametrize("name", sorted({*HORIZONS, *REPLAYS}))
-def test_picture_is_of_the_size_that_its_plan_gives(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_picture_is_of_the_size_and_the_text_that_its_plan_gives(
+    name: str, tmp_path: Path
+) -> None:
     # Bytes differ between versions of matplotlib; a picture of another plan, with more or
     # fewer panels or segments to list, has another size.
     from matplotlib.image import imread
 
-    from lrdsl.plotting import save
-
-    save(plan_of(name), tmp_path / "now.png")
-    assert imread(tmp_path / "now.png").shape == imread(PICTURES / f"{name}.png").shape
+    now, then = draw(name, tmp_path), PICTURES / f"{name}.png"
+    assert imread(now).shape == imread(then).shape
+    assert read_stamp(now) == read_stamp(then)

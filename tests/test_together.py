@@ -23,13 +23,13 @@ def test_plans_that_count_steps_and_epochs_share_the_epochs_that_both_know() -> 
     assert (found.unit, found.length) == ("epoch", 20)
     assert found.factors == (Fraction(1, 50), 1)
     assert found.steps_per_epoch is None  # an epoch is not the same number of steps
-    assert [line.x[-1] for line in found.lines("lr", 500)] == [20]
+    assert [line.x[-1] for line in found.lines("lr", 500)] == [20, 20]
 
 
 def test_without_a_common_clock_the_repair_is_said() -> None:
     steps = plans.plan("train 1000 steps  cosine(max=0.1)")
     epochs = plans.plan("cosine(max=0.1)", epochs=20)
-    with pytest.raises(DifferentClocks, match="`b` counts epochs and `a` steps: .*--steps-per"):
+    with pytest.raises(DifferentClocks, match=r"`b` counts epochs and `a` steps: .*--steps-per"):
         together(["a", "b"], [steps, epochs])
 
 

@@ -115,8 +115,8 @@ def _show(old: bytes, new: bytes, file: str) -> None:
 
 
 def _diff(old: str, new: str, name: str) -> Iterator[str]:
-    lines = [StringIO(text, newline="\n").readlines() for text in (old, new)]
-    for line in unified_diff(*lines, name, name):
+    before, after = (StringIO(text, newline="\n").readlines() for text in (old, new))
+    for line in unified_diff(before, after, name, name):
         yield line.rstrip("\r\n")
         if not line.endswith("\n") and line[:1] in "+- ":
             yield "\\ No newline at end of file"

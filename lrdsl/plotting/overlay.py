@@ -80,7 +80,8 @@ class Overlay(Sheet):
 
 def look_of(number: int, theme: Theme) -> tuple[str, Any]:
     """Return the colour and the dashes of a curve; in grey the dashes tell them apart."""
-    return theme.others[number % len(theme.others)], _DASHES[number % len(_DASHES)]
+    rounds, place = divmod(number, len(theme.others))
+    return theme.others[place], _DASHES[(place + rounds) % len(_DASHES)]
 
 
 def draw_overlay(sheet: Overlay, ax: Axes, *, has_top: bool, has_bottom: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrdsl.highlights import thinned
 from lrdsl.plotting.axes import draw_clock, draw_upper_clock, draw_value_axis, prepare
 from lrdsl.plotting.events import draw_events
 from lrdsl.plotting.notes import draw_notes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_CYCLES = 60
 _MOST_DOTS = 40
+_FILLED = 1200  # points of the edge of what is filled
 _WORD_GAP = 5.0  # points, between the words over a segment
 
 
@@ -121,7 +123,10 @@ def _draw_curve(view: View, ax: Axes) -> None:
         view.scale.low if view.scale.is_log else max(view.limits()[0], min(0.0, view.scale.low))
     )
     if not view.ways:  # what lies between is filled then
-        ax.fill_between(x, y, floor, color=view.theme.curve, alpha=0.10, linewidth=0, zorder=2)
+        # matplotlib thins lines by itself, but not this, which is most of an svg.
+        below, edge = thinned(x, y, _FILLED, view.length)
+        fill: dict[str, Any] = {"color": view.theme.curve, "alpha": 0.10, "linewidth": 0}
+        ax.fill_between(below, edge, floor, **fill, zorder=2)
     # The curve is not there while it jumps: a fainter line only leads the eye.
     jumps = view.jumps(x, y)
     line_x, line_y = np.insert(x, jumps, np.nan), np.insert(y, jumps, np.nan)

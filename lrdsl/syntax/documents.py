@@ -67,7 +67,7 @@ class Bracket:
 
     def broken(self, room: Room) -> Document:
         """Return it with lines of their own for what is inside."""
-        inside = (*self.before, Line(""), Group(self.items), *self.after)
+        inside: Document = (*self.before, Line(""), Group(self.items), *self.after)
         return (self.opening, Indent(inside), Line(""), ")")
 
 
@@ -100,7 +100,17 @@ class Chain:
     def opened(self) -> Document:
         """Return it with a line end in its last operand only."""
         *before, (*operator, operand) = self.rest
-        return (Flat((self.first, *before, *operator)), operand)
+        return (Flat((self.first, *before, *operator)), _opened(operand))
+
+
+def _opened(document: Document) -> Document:
+    """Return what opens a bracket with a line end in there only."""
+    match document:
+        case Chain() | Raised():
+            return document.opened()
+        case (sign, operand):
+            return (sign, _opened(operand))
+    return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ class Raised:
 
     def opened(self) -> Document:
         """Return it with a line end in its exponent only."""
-        return (Flat((self.base, " ^ ")), self.exponent)
+        return (Flat((self.base, " ^ ")), _opened(self.exponent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,7 @@ def print_file(file: nodes.File, source: SourceText | None = None) -> str:
     lines: list[str] = []
     builder = _Builder(file.comments, source)
     nexts = [statement.span.start for statement in file.statements[1:]]
-    for statement, following in zip(
-        file.statements, [*nexts, file.span.end + 1], strict=False
-    ):
+    for statement, following in zip(file.statements, [*nexts, file.span.end + 1], strict=False):
         _own_lines(builder.before(statement.span.start), lines, source)
         _keep_blank(statement.span.start, lines, source)
         document = builder.statement(statement)
@@ -185,7 +183,8 @@ class _Builder:
         tails = [self._postfix(one) for one in reversed(postfixes)]
         if until is not None:
             tails.append((*self._line(until), "until ", self.expression(until)))
-        return Tailed(operand, tuple(tails), _opens(node), levels) if tails else operand
+        opens = _opens(node) and not isinstance(node, nodes.Chain)
+        return Tailed(operand, tuple(tails), opens, levels) if tails else operand
 
     def _postfix(self, node: nodes.Expression) -> tuple[Document, ...]:
         match node:
@@ -198,8 +197,7 @@ class _Builder:
             case nodes.Snapshot(arguments=arguments, word_span=word):
                 line = (*self.before(word.start), Line())
                 if not arguments:
-                    return (*line, "snapshot")
-                return (*line, self._arguments("snapshot", arguments, node.span.end))
+                    return (*line, self._arguments("snapshot", arguments, node.span.end))
         assert isinstance(node, nodes.Repeat)
         words = (("repeat ", node.count), ("stretch ", node.stretch), ("scale ", node.scale))
         parts = [(word, part) for word, part in words if part is not None]

@@ -226,6 +226,10 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _plan_without_fit(self) -> Plan:
         return self.program.plan(base=self._base)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return the curve of the last `fit`, or else the program's; a notebook shows it."""
+        return (self.plan or self.program)._repr_mimebundle_()
+
     def is_following(self, run: object) -> bool:
         """Return whether `run` is the `fit` that this callback is now in."""
         return run is self._run

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def test_an_unknown_suffix_is_bad_usage_that_lists_the_known_ones() -> None:
 
 def test_the_suffixes_are_those_that_can_be_drawn() -> None:
     assert SUFFIXES == DRAWN
-    assert THEMES == tuple(KNOWN)
+    assert tuple(KNOWN) == THEMES
 
 
 def test_a_picture_that_cannot_be_written_is_named() -> None:
@@ -142,3 +143,95 @@ def test_bad_usage_and_unreadable_files_have_a_status_of_their_own(
     status, out, err = run(*args)
     assert (status, out) == (2, "")
     assert "Error: " in err
+
+
+def test_several_values_are_drawn_together_with_a_letter_each() -> None:
+    status, out, err = run("a.lrs", "peak=0.05,0.1,0.2")
+    assert (status, err) == (0, "")
+    assert "A peak=0.05   B peak=0.1   C peak=0.2" in out
+    assert "peak=0.2       0   0.2  epoch 5" in out
+
+
+def test_several_files_are_drawn_together() -> None:
+    Path("b.lrs").write_text("let low = 0.01\ntrain 90 epochs of 390 steps\nlr = low")
+    assert "A a.lrs   B b.lrs" in run("a.lrs", "b.lrs")[1]
+    out = run("a.lrs", "b.lrs", "peak=0.2,0.3", "low=0.02")[1]
+    assert "A a.lrs peak=0.2   B a.lrs peak=0.3   C b.lrs" in out
+    assert "b.lrs            0.02  0.02  epoch 0" in out
+
+
+def test_a_value_that_no_file_has_is_an_error_that_lists_what_there_is() -> None:
+    Path("b.lrs").write_text("let low = 0.01\ntrain 90 epochs of 390 steps\nlr = low")
+    status, out, err = run("a.lrs", "b.lrs", "lov=0.2")
+    assert (status, out) == (1, "")
+    assert "did you mean `low`?" in err
+
+
+def test_commas_within_parentheses_are_of_one_value() -> None:
+    assert "peak   0.2" in run("a.lrs", "peak=max(0.1, 0.2)")[1]
+    assert "A peak=max(0.1, 0.2)   B peak=0.3" in run("a.lrs", "peak=max(0.1, 0.2),0.3")[1]
+
+
+@pytest.mark.parametrize("word", ["peak=0.1,", "peak=,0.1", "peak=0.1,,0.2"])
+def test_a_value_that_is_missing_between_commas_is_bad_usage(word: str) -> None:
+    status, _, err = run("a.lrs", word)
+    assert status == 2
+    assert "expected values such as `0.05,0.1`" in err
+
+
+def test_more_curves_than_can_be_told_apart_are_refused() -> None:
+    assert run("a.lrs", "peak=" + ",".join(f"0.{i}" for i in range(1, 13)))[0] == 0
+    status, _, err = run("a.lrs", "peak=" + ",".join(f"0.{i}" for i in range(1, 14)))
+    assert (status, err.splitlines()[-1]) == (2, "Error: at most 12 curves can be told apart")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_several_are_drawn_into_one_picture(suffix: str) -> None:
+    status, out, err = run("a.lrs", "peak=0.05,0.1", "-o", f"a{suffix}", "--theme", "dark")
+    assert (status, out, err) == (0, "", f"wrote a{suffix}\n")
+
+
+def test_the_scale_is_as_is_asked_for() -> None:
+    Path("decay.lrs").write_text("train 90 epochs of 390 steps  exp(from=0.1, to=1e-6)")
+    assert "lr, log scale" in run("decay.lrs")[1]
+    assert "lr, log scale" not in run("decay.lrs", "--linear")[1]
+    assert "lr, log scale" not in run("a.lrs")[1]
+    assert "lr, log scale" in run("a.lrs", "--log")[1]
+    assert "lr, log scale" in run("a.lrs", "peak=0.05,0.1", "--log")[1]
+
+
+def test_themes_give_other_pictures() -> None:
+    for theme in THEMES:
+        run("a.lrs", "-o", f"{theme}.png", "--theme", theme)
+    assert Path("light.png").read_bytes() != Path("dark.png").read_bytes()
+    assert run("a.lrs", "-o", "a.png", "--theme", "neon")[0] == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+@pytest.mark.parametrize(
+    ("environment", "has_braille", "has_colour"),
+    [
+        ({"LC_ALL": "C.UTF-8"}, True, True),
+        ({"LC_ALL": "C.UTF-8", "NO_COLOR": "1"}, True, False),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, False, True),
+    ],
+)
+def test_a_terminal_gets_what_it_can_show(
+    environment: dict[str, str], has_braille: bool, has_colour: bool
+) -> None:
+    main, other = os.openpty()
+    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PYTHONIOENCODING")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "lrdsl", "plot", "a.lrs"],
+        stdout=other,
+        env={**env, "COLUMNS": "80", **environment},
+    ) as process:
+        os.close(other)
+        out = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+            while part := os.read(main, 65536):
+                out += part
+    os.close(main)
+    assert process.returncode == 0
+    assert (not out.isascii()) == has_braille
+    assert (b"\x1b[" in out) == has_colour

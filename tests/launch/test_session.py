@@ -110,7 +110,7 @@ def test_agreeing_run_is_reported_green_with_where_its_results_are() -> None:
     assert run.close() == 0
     assert run.listener.good == ["plan = run at all 12 steps"]
     assert run.listener.bad == []
-    assert run.listener.lines[-3:] == [
+    assert run.listener.lines[-4:] == [
         "the results are in out/",
         "  rates.csv  the log: each step's rate, planned and applied",
         "  plan.png   the picture of the plan",

@@ -65,6 +65,7 @@ def test_a_long_sequence_breaks_before_each_then() -> None:
 LONG = "monitor=val_loss, factor=0.5, patience=3, cooldown=2, min_delta=1e-3"
 LONGER = f"{LONG}, window=5, min=1e-6"
 SUM = "first_rate_of_all * (1 - progress) + second_rate_of_all * progress"
+BROKEN = SUM.replace(" + ", "\n    + ")
 
 
 @pytest.mark.parametrize(
@@ -81,12 +82,10 @@ SUM = "first_rate_of_all * (1 - progress) + second_rate_of_all * progress"
         f"warmup(3)\n    then plateau({LONG})\n        until 10\n    then 1\n",
         f"plateau({LONG})\n        until val_loss < 0.3 or 75%\n    then 1\n",
         # A sum goes below, and ends lines before its signs.
-        f"lr =\n    {SUM}\n    + cosine(max=0.1)\n".replace(" + second", "\n    + second"),
-        f"lr =\n    {SUM} * (1 - 0.1) / 2\n",
+        f"lr =\n    {BROKEN}\n    + cosine(max=0.1, cycles=3)\n",
+        f"lr =\n    {SUM} * cycles ^ 2\n",
         # Where its last operand is the long one, that opens.
-        f"lr = 0.1 + 0.2 * (\n    0.1 + {SUM}\n)\n".replace(" + ", "\n    + ").replace(
-            "0.1\n    + 0.2", "0.1 + 0.2"
-        ),
+        f"lr = 0.1 + 0.2 * (\n    0.1234567890123456\n    + {BROKEN}\n)\n",
         f"0.1 + 0.2 ^ min(\n    {SUM} * 0.1, 0.5\n)\n",
         # A function's body goes below its head, without a further indent.
         f"def f(a) =\n    {SUM} * a ^ 2 * 0.5\n",

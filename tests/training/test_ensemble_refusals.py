@@ -304,6 +304,7 @@ def test_weights_that_are_no_hdf5_are_refused(folder: Path) -> None:
     assert "has weights that cannot be read: " in refusal(folder)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_another_shape_are_refused_with_keras_reason(folder: Path) -> None:
     edit_weights(folder, lambda store: replace(store, STEPS, 2))
     found = refusal(folder)
