@@ -30,7 +30,7 @@ class Way:
     """One way that a training may go.
 
     Attributes:
-        name: "earliest", "latest", "better" or "never".
+        name: "earliest", "stalls", "latest", "better" or "never".
         words: what the metrics would do, in words that begin with "if".
         plan: what the schedule would do then.
     """
@@ -99,7 +99,9 @@ def outlook(plan: Plan) -> Outlook | None:
 
     Each supposition is that all metrics get better until some epoch, and from there on
     stall, and fulfil every condition as soon as they can: from the first epoch, from every
-    later one (in a long training, from some of them), from none.  That is what may happen, not
+    later one (in a long training, from some of them), from none.  Where some conditions are
+    stalls and others comparisons, each also without the latter: what stalls may as well never
+    come to a limit.  That is what may happen, not
     all of it: metrics that stall and recover lie, mostly, between.
     """
     if plan.program.reactive is None or plan.log:
@@ -116,7 +118,8 @@ def outlook(plan: Plan) -> Outlook | None:
 def values_at(plan: Plan, target: str, times: Floats) -> Floats:
     """Return a target's values at times in the plan's unit, of the step that runs there."""
     if plan.total_steps is None:
-        return np.interp(times, *plan.polyline(target, 2000))
+        points = min(max(4 * len(times), 200), 2000)
+        return np.interp(times, *plan.polyline(target, points))
     per_unit = float(plan.horizon.unit_ticks)
     steps = np.clip((times * per_unit).astype(np.int64), 0, plan.total_steps - 1)
     return plan.values(steps, target)
@@ -128,7 +131,7 @@ class _Range:
     def __init__(self, plan: Plan, epochs: int) -> None:
         self._plan = plan
         self._epochs = epochs
-        self._known: dict[int, Plan | None] = {}
+        self._known: dict[tuple[int, bool], Plan | None] = {}
         self._trouble: Trouble | None = None
 
     def outlook(self, never: Way) -> Outlook:
@@ -140,6 +143,13 @@ class _Range:
         earliest, latest, better = self._suppose(0), self._latest(), self._suppose(self._epochs)
         if earliest is not None and self._does_something(earliest):
             ways.append(Way("earliest", words.earliest, earliest))
+        stalls = None
+        if words.stalls:
+            plans += [found for first in firsts if (found := self._suppose(first, False))]
+            stalls = self._suppose(0, False)
+        others = [one.events for one in (self._plan, earliest) if one is not None]
+        if stalls is not None and stalls.events not in others:
+            ways.append(Way("stalls", words.stalls, stalls))
         if latest is not None and ways and latest is not earliest:
             ways.append(Way("latest", words.latest, latest))
         if better is not None and better.events != self._plan.events:  # a plateau that rises
@@ -148,17 +158,18 @@ class _Range:
             never = replace(never, words=_NOTHING)
         return Outlook((*ways, never), False, self._trouble, (*plans, self._plan))
 
-    def _suppose(self, first: int) -> Plan | None:
-        if first not in self._known:
+    def _suppose(self, first: int, compares: bool = True) -> Plan | None:
+        key = first, compares
+        if key not in self._known:
             try:
-                self._known[first] = suppose(self._plan, first)
+                self._known[key] = suppose(self._plan, first, compares=compares)
             except LrsError as error:
-                self._known[first] = None
+                self._known[key] = None
                 if self._trouble is None:
                     when = "from the start" if first == 0 else f"from epoch {first} on"
                     told = _words(self._plan).earliest.replace("from the start", when)
                     self._trouble = Trouble(told, error)
-        return self._known[first]
+        return self._known[key]
 
     def _does_something(self, plan: Plan | None) -> bool:
         # Rises come of what is better, before the supposition begins.
@@ -185,6 +196,7 @@ class _Words:
     """What the ways of a program are called."""
 
     earliest: str
+    stalls: str  # empty where that is no way of its own
     latest: str
     better: str
     never: str
@@ -207,4 +219,10 @@ def _words(plan: Plan) -> _Words:
     else:
         what, never = "every condition holds", "if none ever does"
     latest = f"if {what} at the last moment"
-    return _Words(f"if {what} from the start", latest, better, never)
+    stalling = sorted({watched(one) for one in found if not isinstance(one, core.Compare)})
+    stalls = ""
+    if stalling and comparisons:
+        who = f"{stalling[0]} stalls" if len(stalling) == 1 else "all metrics stall"
+        limit = comparisons.pop() if len(comparisons) == 1 else "a limit"
+        stalls = f"if {who} from the start, but never {limit}"
+    return _Words(f"if {what} from the start", stalls, latest, better, never)

@@ -149,10 +149,13 @@ def replay(plan: Plan, rows: tuple[Row, ...]) -> Plan:
     return _again(plan, Recorded(rows))
 
 
-def suppose(plan: Plan, first: int) -> Plan:
-    """Return the plan of a run whose metrics stall from epoch `first` on."""
+def suppose(plan: Plan, first: int, *, compares: bool = True) -> Plan:
+    """Return the plan of a run whose metrics stall from epoch `first` on.
+
+    From then on each comparison with a limit holds, or, if none `compares`, never.
+    """
     epochs = plan.horizon.in_epochs(plan.horizon.total or Fraction(0))
-    return _again(plan, Supposed(first, int(epochs or 0)))
+    return _again(plan, Supposed(first, int(epochs or 0), compares))
 
 
 def _again(plan: Plan, course: Course) -> Plan:

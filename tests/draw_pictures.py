@@ -54,19 +54,16 @@ def _draw_peaks(path: Path) -> None:
 
 
 def _draw_difference(path: Path) -> None:
-    """`lrdsl diff before.lrs after.lrs`: another warmup, and another end of the cosine."""
+    """`lrdsl diff before.lrs after.lrs`: a decay that begins later."""
     from lrdsl.comparison import compare_plans
     from lrdsl.plotting.differences import save_difference
     from lrdsl.program import make_program
     from lrdsl.source import SourceText
     from lrdsl.together import together
 
-    text = (
-        "train 90 epochs of 390 steps\n"
-        "lr = warmup({}) then cosine(max=0.1, min=0.01) until {} then linear(to=0)\n"
-    )
+    text = "train 90 epochs of 390 steps\nlr = warmup(5) then 0.1 until {} then linear(to=0)\n"
     names = ("before.lrs", "after.lrs")
-    texts = (text.format(5, 70), text.format(10, 80))
+    texts = (text.format(60), text.format(75))
     plans = [
         make_program(SourceText(text, name)).plan()
         for text, name in zip(texts, names, strict=True)

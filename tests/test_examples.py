@@ -9,6 +9,7 @@ import pytest
 from draw_pictures import EXAMPLES, HORIZONS, NAMES, PICTURES, REPLAYS, draw, main, plan_of
 
 import lrdsl
+from lrdsl.preview import preview
 from lrdsl.stamp import read_stamp
 
 
@@ -55,3 +56,15 @@ def test_picture_is_of_the_size_and_the_text_that_its_plan_gives(
     now, then = draw(name, tmp_path), PICTURES / f"{name}.png"
     assert imread(now).shape == imread(then).shape
     assert read_stamp(now) == read_stamp(then)
+
+
+def test_the_readme_shows_what_the_terminal_does() -> None:
+    plan = plan_of("snapshot")
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    shown = preview(plan, 80, unicode=True, colour=False).split("\n", 1)[1]
+    assert shown in readme
+
+
+def test_the_readme_shows_every_picture() -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"](examples/pictures/{name}.png)" not in readme] == []

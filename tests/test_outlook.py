@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 
 import numpy as np
 import pytest
@@ -70,6 +71,31 @@ def test_the_ways_are_called_by_what_the_metrics_do(
     assert never in found.never.words
 
 
+def test_what_stalls_may_never_come_to_the_limit_that_follows() -> None:
+    found = outlook(plan("0.1 until stalled(loss, patience=3) then exp(0.1) until loss < 1"))
+    assert found is not None
+    ways = {way.name: way for way in found.ways}
+    assert list(ways) == ["earliest", "stalls", "latest", "never"]
+    assert ways["stalls"].words == "if loss stalls from the start, but never loss < 1"
+    assert [float(event.time) for event in ways["stalls"].plan.events] == [4]
+    low, _ = found.band("lr", np.array([29.9]))
+    assert low == ways["stalls"].plan.values()[209]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.1 until loss < 1 and stalled(loss, patience=3) then 0",
+        "0.1 until loss < 1 then 0.05 until loss < 0.5 then 0",
+        PLATEAU,
+    ],
+)
+def test_what_needs_the_limit_or_has_none_is_no_way_of_its_own(text: str) -> None:
+    found = outlook(plan(text))
+    assert found is not None
+    assert [way.name for way in found.ways] == ["earliest", "latest", "never"]
+
+
 def test_a_plateau_that_rises_may_also_get_better_all_the_time() -> None:
     found = outlook(plan("plateau(from=0.1, factor=0.5, rise=2, max=1, patience=3)"))
     assert found is not None
@@ -98,8 +124,8 @@ def test_every_supposition_lies_within_the_band(text: str, steps_per_epoch: int 
     for target in made.targets:
         low, high = found.band(target, times)
         assert (low < high).any()
-        for first in range(28):
-            one = suppose(made, first)
+        for first, compares in product(range(28), (True, False)):
+            one = suppose(made, first, compares=compares)
             runs = times < float(one.length)
             values = values_at(one, target, times[runs])
             assert (low[runs] <= values).all()

@@ -47,14 +47,13 @@ def diff(
 ) -> None:
     """Say from which step to which two schedules differ, and by how much.
 
-    They are two FILEs, or one with two values of a name.  Rates are equal where their
-    float32 is, which is what training uses; how a schedule is written does not matter.
+    They are two FILEs, or one with two values of a name, `peak=0.1,0.05`.  Rates are equal
+    where their float32 is, which is what training uses; how a schedule is written does not
+    matter.
 
     Exit status: 0 if they are the same at every step, 1 if not.
 
-    Examples: lrdsl diff old.lrs new.lrs -o diff.png
-
-    lrdsl diff resnet.lrs peak=0.1,0.05
+    Example: lrdsl diff old.lrs new.lrs -o diff.png
     """
     check_picture(output)
     plans = make_plans(words, horizon, metrics)

@@ -56,15 +56,12 @@ def plot(
     In the terminal, with a table of its segments and snapshots; or as a picture.
     NAME=VALUE sets a `let` of FILE.  Several files, or several values of a name, are drawn
     together.  Of a schedule that reacts to metrics, the range of what may happen is shown;
-    with --metrics what did, with the cause of each event.
-
-    Examples: lrdsl plot resnet.lrs peak=0.05 -o resnet.png
-
-    lrdsl plot resnet.lrs peak=0.05,0.1,0.2
-
-    lrdsl plot resnet.lrs --run runs/resnet-20240131-120000
+    with --metrics what did, with the cause of each event.  With --run what a training
+    applied lies over the plan.
 
     Exit status with --run: 0 if plan and run agree, 1 if they do not.
+
+    Example: lrdsl plot resnet.lrs peak=0.05,0.1,0.2 -o peaks.png
     """
     check_picture(output)
     if run is not None:

@@ -83,7 +83,7 @@ class Blocks:
         return self._joined(rows, tuple(part[column] for part in self._whole_table()))
 
     def fill(self, first: int, out: Floats, factor: float, shift: float) -> None:
-        """Write shift + factor · value for consecutive keys.
+        """Write shift + factor · value for consecutive keys, in place.
 
         Args:
             first: the first key.
@@ -91,9 +91,13 @@ class Blocks:
             factor: of each value.
             shift: added to it.
         """
+        if not out.size:
+            return
         since = first - self._origin
         row, column = since >> _BITS, since & (_COLUMNS - 1)
-        begin = 0
+        last = (since + out.size - 1) >> _BITS
+        rows = [part[:, None] for part in self._rows(np.arange(row, last + 1))]
+        begin = done = 0
         while begin < out.size:
             left = out.size - begin
             whole = 0 if column else min(left >> _BITS, _ROWS)
@@ -103,13 +107,13 @@ class Blocks:
             else:
                 count = min(left, _COLUMNS - column)
                 table = self._part_of_table(column, column + count)
-            part = out[begin : begin + count].reshape(max(whole, 1), -1)
-            numbers = np.arange(row, row + max(whole, 1))
-            self._joined(tuple(one[:, None] for one in self._rows(numbers)), table, part)
+            height = max(whole, 1)
+            part = out[begin : begin + count].reshape(height, -1)
+            self._joined(tuple(one[done : done + height] for one in rows), table, part)
             part *= factor
             if shift:
                 part += shift
-            begin, row, column = begin + count, row + max(whole, 1), 0
+            begin, done, column = begin + count, done + height, 0
 
     def _joined(
         self, rows: tuple[Floats, ...], columns: tuple[Floats, ...], out: Floats | None = None

@@ -33,8 +33,11 @@ Interval: TypeAlias = tuple[float, float]
 
 _ZERO = Fraction(0)
 
-_PIECES = 64
-"""Pieces looked at one by one; a stretch that meets more is to be halved first."""
+_PIECES = 2**14
+"""Pieces looked at one by one; a stretch that meets more is to be halved first.
+
+As many as steps are evaluated at once: many short pieces are cheaper to bound than to
+evaluate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,11 +95,13 @@ class Recorded:
 class Supposed:
     """Metrics that get better until epoch `first`, and from there on stall.
 
-    Each condition then holds as soon as it can from that epoch on.
+    Each condition then holds as soon as it can from that epoch on; a comparison only if one
+    `compares`, for what stalls may as well never come to a limit.
     """
 
     first: int
     known: int
+    compares: bool = True
 
     def looks(self, metric: str, rules: Rules, first: int) -> Iterator[Look]:
         """Yield what there is to look at of a metric; see `Course`."""
@@ -109,7 +111,7 @@ class Supposed:
 
     def compare(self, metric: str, sign: str, limit: float, epoch: int) -> bool:
         """Return whether the comparison holds after an epoch."""
-        return epoch >= self.first
+        return self.compares and epoch >= self.first
 
     def tell(self, metric: str, epoch: int) -> str:
         """Return nothing: the metric has no value."""

@@ -42,10 +42,11 @@ def sample_ticks(
     common = lcm((total / points).denominator, *(edge.denominator for edge in inside))
     end = int(total * common)
     jumps = [int(edge * common) for edge in inside]
-    times = {(end * i // points, False) for i in range(points)}
-    times |= {(edge, left) for edge in jumps for left in (True, False)} | {(end, True)}
-    # Seen from the left first, so that a jump is drawn in the direction of time.
-    shown = sorted(times, key=lambda time: (time[0], not time[1]))
-    keys = np.array([key for key, _ in shown], dtype=object)
+    # Twice a time if it is seen from the left, and one more if not: seen from the left first,
+    # so that a jump is drawn in the direction of time.
+    times = {2 * (end * i // points) + 1 for i in range(points)} | {2 * end}
+    times |= {2 * jump + right for jump in jumps for right in (0, 1)}
+    shown = sorted(times)
+    keys = np.array([time // 2 for time in shown], dtype=object)
     ticks = Exact(keys, Fraction(1, common), Fraction(0)).compact()
-    return ticks, np.array([left for _, left in shown], dtype=bool)
+    return ticks, np.array([time % 2 == 0 for time in shown], dtype=bool)

@@ -46,7 +46,7 @@ class Told:
             x = LEFT + 18 / 72
             room = what_width if why else wide - 18
             lead = elided(visible(what), 8, room)
-            figure.text(x / WIDTH, y, lead, color=theme.ink if why else theme.soft, **style)
+            figure.text(x / WIDTH, y, lead, color=theme.ink, **style)
             x += (what_width + 12) / 72
             text = elided(visible(why), 8, wide - 30 - what_width)
             figure.text(x / WIDTH, y, text, color=theme.soft, **style)

@@ -108,7 +108,7 @@ def _write_ends(view: View, ax: Axes, curves: dict[str, Floats]) -> None:
 
 
 def _colour(way: Way, theme: Theme) -> str:
-    colours = {"better": theme.third, "never": theme.curve}
+    colours = {"better": theme.third, "stalls": theme.third, "never": theme.curve}
     return colours.get(way.name, theme.second)
 
 

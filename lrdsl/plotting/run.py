@@ -81,7 +81,7 @@ def _in_lines(sentence: str) -> list[str]:
     for word in visible(sentence).split(" "):
         longer = f"{lines[-1]} {word}".lstrip()
         if lines[-1] and text_width(longer, 8) > room:
-            lines.append(f"  {word}")
+            lines.append(word)
         else:
             lines[-1] = longer
     return lines

@@ -195,18 +195,17 @@ class _Builder:
             case nodes.By(interval=interval):
                 return (*self._line(interval), "by ", self.expression(interval))
             case nodes.Snapshot(arguments=arguments, word_span=word):
-                line = (*self.before(word.start), Line())
+                line: tuple[Document, ...] = (*self.before(word.start), Line())
                 if not arguments:
-                    return (*line, self._arguments("snapshot", arguments, node.span.end))
+                    return (*line, "snapshot")
+                return (*line, self._arguments("snapshot", arguments, node.span.end))
         assert isinstance(node, nodes.Repeat)
-        words = (("repeat ", node.count), ("stretch ", node.stretch), ("scale ", node.scale))
-        parts = [(word, part) for word, part in words if part is not None]
+        words = ((" ", node.count), (" stretch ", node.stretch), (" scale ", node.scale))
+        parts = [(before, part) for before, part in words if part is not None]
         start = parts[0][1].span.start if parts else node.span.end
-        found: list[Document] = [*self.before(start), Line()]
-        if node.count is None:
-            found.append("repeat" + " " * bool(parts))
-        for index, (word, part) in enumerate(parts):
-            found += [" " * bool(index), word, self.expression(part)]
+        found: list[Document] = [*self.before(start), Line(), "repeat"]
+        for before, part in parts:
+            found += [before, self.expression(part)]
         return tuple(found)
 
     def _equation(self, head: Document, body: nodes.Expression) -> Document:

@@ -82,6 +82,11 @@ def chart(
     return out
 
 
+def usual_rows(width: int) -> int:
+    """Return how high the first curve is in a terminal so wide."""
+    return min(max((width - 10) // 6, 8), 16)
+
+
 @dataclass(frozen=True, slots=True)
 class _Sheet:
     """A target of a plan, measured for a terminal.
@@ -128,7 +133,7 @@ class _Sheet:
                 second = other
         scale = joint_scale([first, *curves], is_log)
         if rows is None:
-            rows = min(max((width - 10) // 6, 8), 16)
+            rows = usual_rows(width)
             if not is_first:
                 rows = max(rows // 2, 6)
         ticks = scale.ticks(max(rows // 2 if scale.is_log else rows // 3 + 1, 2))

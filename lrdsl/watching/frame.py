@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lrdsl.preview import drawing, preview
+from lrdsl.preview import NARROWEST, drawing, preview
 from lrdsl.render import display_width, render_full, visible
+from lrdsl.terminal.chart import usual_rows
 from lrdsl.terminal.ink import DIM, RESET, Ink
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def fitted(sight: Sight, size: Size, note: str, *, ink: Ink) -> list[str]:
 def _drawn(plan: Plan, columns: int, room: int, ink: Ink) -> list[str]:
     """Return curve and tables; in a low terminal the curve gives way to its axis."""
 
-    def lines(rows: int | None) -> list[str]:
+    def lines(rows: int) -> list[str]:
         text = preview(plan, columns, unicode=ink.unicode, colour=ink.colour, rows=rows)
         found = text.split("\n")
         for warning in plan.warnings:
@@ -85,15 +86,13 @@ def _drawn(plan: Plan, columns: int, room: int, ink: Ink) -> list[str]:
             found += ["", *told.split("\n")]
         return list(_wrapped(found, columns))
 
-    full = lines(None)
-    curve = drawing(plan, columns, unicode=ink.unicode, colour=ink.colour).count("\n") + 1
-    # The title, a blank line, and the first values.
-    too_many = min(len(full) - room, curve + 6 - room)
-    if too_many <= 0:
-        return full
-    few = drawing(plan, columns, unicode=ink.unicode, colour=ink.colour, rows=_FEWEST_ROWS)
-    spare = curve - (few.count("\n") + 1)
-    return lines(_FEWEST_ROWS + max(spare - too_many, 0))
+    # Drawing takes time, so the first try is to fit: around the curve stand a title, two or
+    # three lines of axis, a legend, and the first, highest and last value.
+    rows = _rows(columns, room - 12)
+    found = lines(rows)
+    blank = [number for number, line in enumerate(found) if not line]
+    needed = blank[1] + 4 if len(blank) > 1 else len(found)
+    return found if needed <= room else lines(max(rows - (needed - room), _FEWEST_ROWS))
 
 
 def _stale(sight: Sight, columns: int, room: int, ink: Ink) -> list[str]:
@@ -101,16 +100,21 @@ def _stale(sight: Sight, columns: int, room: int, ink: Ink) -> list[str]:
     assert sight.plan is not None
     assert sight.planned is not None
     head = f"{visible(sight.file)}  as it was at {sight.planned:%H:%M:%S}"
-    full = drawing(sight.plan, columns, unicode=ink.unicode, colour=False).split("\n")
-    if len(full) > room - 1:
-        few = drawing(
-            sight.plan, columns, unicode=ink.unicode, colour=False, rows=_FEWEST_ROWS
-        ).split("\n")
-        rows = _FEWEST_ROWS + max(room - 1 - len(few), 0)
-        full = drawing(sight.plan, columns, unicode=ink.unicode, colour=False, rows=rows).split(
-            "\n"
-        )
-    return [ink.paint(line, DIM) for line in (ink.fit(head, columns), *full)]
+    plan, rows = sight.plan, _rows(columns, room - 7)
+
+    def lines_of(rows: int) -> list[str]:
+        text = drawing(plan, columns, unicode=ink.unicode, colour=False, rows=rows)
+        return [ink.fit(head, columns), *text.split("\n")]
+
+    lines = lines_of(rows)
+    if len(lines) > room:
+        lines = lines_of(max(rows - (len(lines) - room), _FEWEST_ROWS))
+    return [ink.paint(line, DIM) for line in lines]
+
+
+def _rows(columns: int, room: int) -> int:
+    """Return how high a curve is drawn that has so much room."""
+    return max(min(usual_rows(max(columns, NARROWEST)), room), _FEWEST_ROWS)
 
 
 def _problems(sight: Sight, ink: Ink) -> list[str]:

@@ -93,6 +93,7 @@ def test_program_finds_its_snapshots_by_the_environment(tmp_path: Path) -> None:
         "  snapshots/  the 2 models saved",
         "  rates.csv   the log: each step's rate, planned and applied",
         "  plan.png    the picture of the plan",
+        "  run.png     what was applied, over the plan",
         "to average the models into one: lrdsl ensemble out -o FILE.keras",
     ]
     epoch = np.arange(30) / 5

@@ -83,7 +83,6 @@ BROKEN = SUM.replace(" + ", "\n    + ")
         f"plateau({LONG})\n        until val_loss < 0.3 or 75%\n    then 1\n",
         # A sum goes below, and ends lines before its signs.
         f"lr =\n    {BROKEN}\n    + cosine(max=0.1, cycles=3)\n",
-        f"lr =\n    {SUM} * cycles ^ 2\n",
         # Where its last operand is the long one, that opens.
         f"lr = 0.1 + 0.2 * (\n    0.1234567890123456\n    + {BROKEN}\n)\n",
         f"0.1 + 0.2 ^ min(\n    {SUM} * 0.1, 0.5\n)\n",
