@@ -19,21 +19,17 @@ column without any number is no metric.
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from lrdsl.diagnostics import Diagnostic, Label, LrsError
+from lrdsl.log_text import EXAMPLE, MOST_BYTES, decode, fail
 from lrdsl.records import dataclass, field
 from lrdsl.source import SourceText, Span
 
 Row: TypeAlias = Mapping[str, float]
-
-MOST_BYTES: Final = 2**25
-"""Size of a log."""
 
 MOST_EPOCHS: Final = 1_000_000
 """Epochs of a log; gaps count."""
@@ -42,7 +38,6 @@ _EPOCH = "epoch"
 _INDEX = ("epoch", "Epoch", "")  # the last is what pandas calls the numbers of rows
 _MISSING = frozenset(("", "NA", "N/A", "null", "None"))
 _SEPARATORS = (",", ";", "\t", "|")
-_EXAMPLE = "`epoch,loss,val_loss`"
 
 
 def read_metrics(path: str | Path) -> tuple[Row, ...]:
@@ -64,7 +59,7 @@ def read_metrics(path: str | Path) -> tuple[Row, ...]:
     """
     with Path(path).open("rb") as file:
         data = file.read(MOST_BYTES + 1)
-    return parse_metrics(_decode(data, str(path)))
+    return parse_metrics(decode(data, str(path)))
 
 
 def parse_metrics(source: SourceText) -> tuple[Row, ...]:
@@ -75,7 +70,7 @@ def parse_metrics(source: SourceText) -> tuple[Row, ...]:
     """
     begins = source.text.lstrip()[:1]
     if not begins:
-        _fail(source, "the log is empty", "train an epoch first, or name another file")
+        fail(source, "the log is empty", "train an epoch first, or name another file")
     table = _Table(source)
     if begins in "[{":
         _read_json(table)
@@ -128,7 +123,7 @@ class _Table:
     def rows(self) -> tuple[Row, ...]:
         """Return what was found."""
         if not self._rows:
-            _fail(
+            fail(
                 self.source,
                 "the log has no epoch",
                 "train an epoch first, or name another file",
@@ -136,7 +131,7 @@ class _Table:
         for name, column in self._columns.items():
             if column.is_metric and column.wrong is not None:
                 found, epoch, span = column.wrong
-                _fail(
+                fail(
                     self.source,
                     f"`{name}` of epoch {epoch} is {found}, and no number",
                     "write a number such as `0.25`, with a point, or `NA` where the epoch has "
@@ -145,10 +140,10 @@ class _Table:
                     "must be a number",
                 )
         if not any(column.is_metric for column in self._columns.values()):
-            _fail(
+            fail(
                 self.source,
                 "the log has no metric",
-                f"it needs names and numbers: a first line {_EXAMPLE}, then a row an epoch",
+                f"it needs names and numbers: a first line {EXAMPLE}, then a row an epoch",
             )
         return tuple(self._rows.get(epoch, {}) for epoch in range(max(self._rows) + 1))
 
@@ -177,7 +172,7 @@ def _shown(value: object) -> str:
 def _epoch(source: SourceText, value: object, span: Span | None) -> int:
     number = _number(value)
     if number is None or number != number or number < 0 or number % 1:
-        _fail(
+        fail(
             source,
             f"{_shown(value)} is no number of an epoch",
             "number the epochs 0, 1, 2, …, or leave that column out",
@@ -185,7 +180,7 @@ def _epoch(source: SourceText, value: object, span: Span | None) -> int:
             "counts from 0",
         )
     if number >= MOST_EPOCHS:
-        _fail(
+        fail(
             source,
             f"epoch {_shown(value)} is later than any",
             f"a log may have {MOST_EPOCHS:,} epochs, numbered from 0",
@@ -219,7 +214,7 @@ def _read_csv(table: _Table) -> None:
             continue  # of a file that another was appended to
         if len(line) != len(header):
             what = f"{len(line)} cell{'s' * (len(line) != 1)}"
-            _fail(
+            fail(
                 source,
                 f"this line has {what}, and the first has {len(header)}",
                 "write `NA` for what an epoch does not have; a line that was not written to "
@@ -256,10 +251,10 @@ def _lines(source: SourceText, separator: str) -> Iterator[list[_Cell]]:
     while True:
         match = cell.match(text, position)
         if match is None:
-            _fail(
+            fail(
                 source,
                 "a quotation mark has no partner",
-                f"is this a log of metrics? it begins with a line such as {_EXAMPLE}",
+                f"is this a log of metrics? it begins with a line such as {EXAMPLE}",
                 Span(position, position + 1),
                 "begins a cell that does not end",
             )
@@ -279,17 +274,17 @@ def _lines(source: SourceText, separator: str) -> Iterator[list[_Cell]]:
 def _check_header(source: SourceText, header: Sequence[_Cell]) -> int | None:
     """Return which column numbers the epochs, None where none does."""
     if all(_number(cell.text) is not None for cell in header):
-        _fail(
+        fail(
             source,
             "the first line has numbers, and no names of metrics",
-            f"begin the file with a line such as {_EXAMPLE}",
+            f"begin the file with a line such as {EXAMPLE}",
             Span(header[0].start, header[-1].end),
             "must be names",
         )
     seen: set[str] = set()
     for cell in header:
         if cell.text in seen:
-            _fail(
+            fail(
                 source,
                 f"the column `{cell.text}` stands twice",
                 "give each column a name of its own",
@@ -341,7 +336,7 @@ def _read_json_lines(table: _Table) -> None:
 
 def _read_row(table: _Table, row: object, span: Span | None) -> None:
     if not isinstance(row, dict):
-        _fail(
+        fail(
             table.source,
             f"{_shown(row)} stands where a row of metrics is needed",
             'write an epoch as `{"epoch": 0, "loss": 0.9}`',
@@ -366,7 +361,7 @@ def _read_columns(table: _Table, data: Mapping[str, Any]) -> None:
     longest = max(metrics or lists, key=lambda name: len(lists[name]))
     for name, values in metrics.items():
         if len(values) != len(lists[longest]):
-            _fail(
+            fail(
                 table.source,
                 f"`{name}` and `{longest}` have {len(values):,} and "
                 f"{len(lists[longest]):,} values: nothing says of which epochs they are",
@@ -386,13 +381,13 @@ def _of_run(source: SourceText, fits: Sequence[Any]) -> Any:
     """Return the metrics of the one `fit` of a run that has some."""
     found = [fit["metrics"] for fit in fits if isinstance(fit, dict) and fit.get("metrics")]
     if len(found) > 1:
-        _fail(
+        fail(
             source,
             f"the run has the metrics of {len(found)} fits",
             "save one of its lists `metrics` as a file of its own, and name that",
         )
     if not found:
-        _fail(
+        fail(
             source,
             "the run has no metrics",
             "they are kept of schedules that react to metrics; of others, take a log of "
@@ -412,47 +407,8 @@ def _loads(source: SourceText, text: str, start: int) -> Any:
         message = "this JSON is no log of metrics"
     else:
         return data
-    return _fail(source, message, "was the file written to its end? is it the log?", span)
+    return fail(source, message, "was the file written to its end? is it the log?", span)
 
 
 def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-# Files, and what is wrong with them.
-
-
-def _decode(data: bytes, name: str) -> SourceText:
-    nowhere = SourceText("", name)
-    if len(data) > MOST_BYTES:
-        _fail(
-            nowhere,
-            f"the log is larger than {MOST_BYTES // 2**20} MiB",
-            "is this the log? leave out the columns that the schedule does not react to",
-        )
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        _fail(nowhere, "the log is not UTF-8: it begins as UTF-16 does", "save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        _fail(
-            nowhere,
-            f"the log is not text: line {line} holds the byte 0x{data[error.start]:02x}",
-            f"is this the log? it begins with a line such as {_EXAMPLE}",
-        )
-    if "\0" in text:
-        _fail(nowhere, "the log is not text: it holds a NUL character", "is this the log?")
-    return SourceText(text, name)
-
-
-def _fail(
-    source: SourceText, message: str, repair: str, span: Span | None = None, label: str = ""
-) -> NoReturn:
-    problem = Diagnostic(
-        code="LRS112",
-        message=message,
-        primary=None if span is None else Label(span, label),
-        help=repair,
-    )
-    raise LrsError([problem], source)

@@ -9,8 +9,9 @@ import numpy as np
 
 from lrdsl import core
 from lrdsl.diagnostics import Diagnostic, LrsError
-from lrdsl.planner import suppose
+from lrdsl.planner import make_plan, suppose
 from lrdsl.planning.conditions import reactions, watched
+from lrdsl.planning.courses import Unmeasured
 from lrdsl.records import dataclass, replace
 from lrdsl.scales import Floats
 
@@ -113,6 +114,13 @@ def outlook(plan: Plan) -> Outlook | None:
         never = replace(never, words=_NOTHING)
         return Outlook((never,), True, None, (plan,))
     return _Range(plan, epochs).outlook(never)
+
+
+def looks_before(plan: Plan, epoch: int) -> bool:
+    """Return whether metrics of the epochs before `epoch` have a say in a plan."""
+    asking = Unmeasured(epoch)
+    make_plan(plan.program, *plan.asked, plan.base, plan.bases, asking)
+    return bool(asking.asked)
 
 
 def values_at(plan: Plan, target: str, times: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -283,28 +283,32 @@ class Plan:
             result[low : low + _BLOCK] = self._at(formula, keys[low : low + _BLOCK])
         return result.reshape(chosen.shape)
 
-    def replay(self, metrics: Iterable[Mapping[str, float]]) -> Plan:
+    def replay(
+        self, metrics: Iterable[Mapping[str, float]] | Mapping[str, Sequence[float]]
+    ) -> Plan:
         """Return the plan of a run in which these metrics were measured.
 
         A pure function of the plan's program, its training and the metrics.  Of two logs of
         which one begins as the other, the plans agree to the bit as far as the shorter one
         decides: to the end of the epoch after its last row.
 
-            history = model.fit(...).history
-            rows = [dict(zip(history, row)) for row in zip(*history.values())]
-            plan.replay(rows).events
+            history = model.fit(...)
+            plan.replay(history.history).events
 
         Args:
             metrics: a row of metrics by name for each epoch, from the first on; an empty one
-                for an epoch of which nothing is known.
+                for an epoch of which nothing is known.  Or a list for each metric, all of
+                one length.
 
         Raises:
+            TypeError, ValueError: it is neither, or the lists are of several lengths.
             LrsError: a metric is missing or not a number (LRS606), or what the program does
                 then cannot be planned (LRS3xx, LRS4xx).
         """
         from lrdsl.planner import replay
+        from lrdsl.planning.courses import rows_of
 
-        return replay(self, tuple(dict(row) for row in metrics))
+        return replay(self, rows_of(metrics))
 
     @property
     def is_stopped(self) -> bool:

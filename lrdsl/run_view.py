@@ -51,9 +51,11 @@ class RunView:
         if rates is None or not len(steps):
             return [ground]
         finite = np.isfinite(rates)
+        if not finite.any():
+            return [ground]
         x: Floats = steps[finite].astype(np.float64) * self.per_step
         y: Floats = rates[finite]
-        if not self.run.by_epoch and len(x):
+        if not self.run.by_epoch:
             # The last step is as long as any other.
             x, y = np.append(x, x[-1] + self.per_step), np.append(y, y[-1])
         x, y = thinned(x, y, points, self.length)

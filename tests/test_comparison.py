@@ -124,3 +124,12 @@ def test_a_difference_within_one_step_of_a_boundary_is_found_in_a_long_training(
     (found,) = compared("0.1 until 500000 then 0.05", other, **horizon).targets
     (stretch,) = found.stretches
     assert (stretch.first, stretch.last) == (500_000 * 10**6, 500_000 * 10**6)
+
+
+def test_where_a_difference_begins_amid_a_segment_is_found_in_a_long_training() -> None:
+    horizon = {"epochs": 10**6, "steps_per_epoch": 10**6}
+    one, other = (plans.plan(text, **horizon) for text in ("0.1", "max(0.1, step / 5e12)"))
+    (stretch,) = compare_plans(one, other).targets[0].stretches
+    before, first = other.values([stretch.first - 1, stretch.first]).astype(np.float32)
+    assert before == np.float32(0.1) < first
+    assert stretch.last == 10**12 - 1

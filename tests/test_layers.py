@@ -20,6 +20,7 @@ LAYERS = (
     ("prelude", "metrics"),
     ("catalogue",),
     ("diagnostics",),
+    ("log_text",),
     ("metric_log",),
     ("syntax.nodes", "syntax.lalr", "syntax.prepared"),
     ("syntax.errors", "syntax.tables", "syntax.documents"),
@@ -117,6 +118,9 @@ def loaded(code: str) -> set[str]:
         ("import lrdsl.cli.check", HEAVY),
         ("import lrdsl.cli.curves", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.cli.values", HEAVY),
+        ("import lrdsl.cli.plot", HEAVY),
+        ("import lrdsl.cli.diff", HEAVY),
+        ("import lrdsl.cli.show; import lrdsl.stamp", (*HEAVY, "numpy", "lark")),
         ("import lrdsl.cli.watch, lrdsl.watching.page", HEAVY),
     ],
 )

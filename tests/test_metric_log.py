@@ -12,7 +12,8 @@ import pytest
 
 import lrdsl
 from lrdsl.diagnostics import LrsError
-from lrdsl.metric_log import MOST_BYTES, parse_metrics, read_metrics
+from lrdsl.log_text import MOST_BYTES
+from lrdsl.metric_log import parse_metrics, read_metrics
 from lrdsl.render import render_full
 from lrdsl.source import SourceText
 

@@ -29,7 +29,8 @@ def test_plans_that_count_steps_and_epochs_share_the_epochs_that_both_know() -> 
 def test_without_a_common_clock_the_repair_is_said() -> None:
     steps = plans.plan("train 1000 steps  cosine(max=0.1)")
     epochs = plans.plan("cosine(max=0.1)", epochs=20)
-    with pytest.raises(DifferentClocks, match=r"`b` counts epochs and `a` steps: .*--steps-per"):
+    said = r"`b` counts epochs and `a` steps: .*--steps-per-epoch"
+    with pytest.raises(DifferentClocks, match=said):
         together(["a", "b"], [steps, epochs])
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from lrdsl.cli.completion import complete_words
 from lrdsl.cli.options import UnusableFile, has_colour, read_source, write
 from lrdsl.diagnostics import Diagnostic, LrsError, Severity
 from lrdsl.render import render_concise, render_full, render_json
@@ -13,7 +14,9 @@ from lrdsl.source import SourceText
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_words
+)
 @click.option(
     "--output-format",
     type=click.Choice(["full", "concise", "json"]),

@@ -40,7 +40,7 @@ def diff(
     ctx: click.Context,
     words: tuple[str, ...],
     output: Path | None,
-    theme: str,
+    theme: str | None,
     is_log: bool | None,
     metrics: Path | None,
     horizon: Horizon,
@@ -55,7 +55,7 @@ def diff(
 
     Example: lrdsl diff old.lrs new.lrs -o diff.png
     """
-    check_picture(output)
+    theme = check_picture(output, theme)
     plans = make_plans(words, horizon, metrics)
     if len(plans) != 2:
         raise click.UsageError(

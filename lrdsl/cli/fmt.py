@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from lrdsl.cli.completion import complete_words
 from lrdsl.cli.options import STDIN, UnusableFile, has_colour, show_problems, write
 from lrdsl.diagnostics import LrsError
 from lrdsl.reading import MOST_BYTES, decode
@@ -22,7 +23,9 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_words
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if something would.")
 @click.option("--diff", is_flag=True, help="Write nothing but what would change, as a diff.")
 @click.pass_context

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lrdsl.diagnostics import LrsError
 from lrdsl.suggest import suggest
@@ -27,6 +28,7 @@ COMMANDS = {
     "show": "Print the schedule that a picture shows.",
     "values": "Write the value at every step, as a table.",
     "curves": "List the curves of the language, or explain one.",
+    "explain": "Say what the code of a message means.",
     "train": "Train a Keras program with a schedule.",
     "ensemble": "Average the snapshots of a training, as one model.",
     "compile": "Write a schedule as a Python module of its own.",
@@ -66,6 +68,15 @@ class _LazyGroup(click.Group):
         # click's own would import every command for its first line of help.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # Not the group's own, which imports every command for its first line of help.
+        found = [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -93,8 +93,11 @@ def plan_of(
 
 
 def note(text: str) -> None:
-    """Say on standard error what is no problem, and good to know."""
-    write(f"note: {text}", sys.stderr)
+    """Say on standard error, once, what is no problem, and good to know."""
+    told = click.get_current_context().meta.setdefault("lrdsl.notes", set())
+    if text not in told:  # of several plans each would say the same
+        told.add(text)
+        write(f"note: {text}", sys.stderr)
 
 
 def read_log(path: Path) -> tuple[Row, ...]:

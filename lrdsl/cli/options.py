@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from lrdsl import reading
+from lrdsl.cli.completion import complete_words
 from lrdsl.diagnostics import LrsError
 from lrdsl.records import dataclass
 from lrdsl.render import render_full
@@ -47,12 +48,15 @@ class Horizon:
 
 def file_argument(command: _Command) -> _Command:
     """Add the argument FILE, which `open_program` takes."""
-    return click.argument("file", metavar="FILE")(command)
+    return click.argument("file", metavar="FILE", shell_complete=complete_words)(command)
 
 
 def overrides_argument(command: _Command) -> _Command:
     """Add the arguments NAME=VALUE, which `parse_overrides` takes."""
-    return click.argument("overrides", metavar="[NAME=VALUE]...", nargs=-1)(command)
+    argument = click.argument(
+        "overrides", metavar="[NAME=VALUE]...", nargs=-1, shell_complete=complete_words
+    )
+    return argument(command)
 
 
 def horizon_options(command: Callable[..., Any]) -> Callable[..., Any]:

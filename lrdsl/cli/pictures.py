@@ -41,19 +41,25 @@ def look_options(command: Any) -> Any:
     return click.option(
         "--theme",
         type=click.Choice(THEMES),
-        default="light",
-        show_default=True,
-        help="The colours of the picture.",
+        help=f"The colours of the picture.  [default: {THEMES[0]}]",
     )(command)
 
 
-def check_picture(output: Path | None) -> None:
-    """Raise click.UsageError if a file's name does not say what kind of picture it is."""
+def check_picture(output: Path | None, theme: str | None) -> str:
+    """Return the theme of a picture.
+
+    Raises:
+        click.UsageError: the file's name does not say what kind of picture it is, or there
+            is a theme and no picture.
+    """
+    if output is None and theme is not None:
+        raise click.UsageError("--theme is for a picture: add `-o plan.png`")
     if output is not None and output.suffix.lower() not in SUFFIXES:
         raise click.UsageError(
             f"`{output}` does not say what kind of picture it is: end it in "
             f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
+    return theme or THEMES[0]
 
 
 @contextmanager

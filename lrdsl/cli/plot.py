@@ -45,7 +45,7 @@ class _Terminal(NamedTuple):
 def plot(
     words: tuple[str, ...],
     output: Path | None,
-    theme: str,
+    theme: str | None,
     is_log: bool | None,
     metrics: Path | None,
     run: Path | None,
@@ -63,7 +63,7 @@ def plot(
 
     Example: lrdsl plot resnet.lrs peak=0.05,0.1,0.2 -o peaks.png
     """
-    check_picture(output)
+    theme = check_picture(output, theme)
     if run is not None:
         _show_run(view_of_run(words, horizon, metrics, run), output, theme, is_log)
         return

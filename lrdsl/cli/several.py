@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from lrdsl.cli.completion import complete_words
 from lrdsl.cli.metrics import plan_of
 from lrdsl.cli.options import STDIN, Horizon, parse_overrides, read_source
 
@@ -34,7 +35,11 @@ class Named(NamedTuple):
 def words_argument(command: _Command) -> _Command:
     """Add the arguments FILE... [NAME=VALUE]..., which `make_plans` takes."""
     words = click.argument(
-        "words", metavar="FILE... [NAME=VALUE[,VALUE]...]...", nargs=-1, required=True
+        "words",
+        metavar="FILE... [NAME=VALUE[,VALUE]...]...",
+        nargs=-1,
+        required=True,
+        shell_complete=complete_words,
     )
     return words(command)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrdsl.cli.completion import complete_script, complete_words
 from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
 from lrdsl.cli.options import can_show, has_colour, horizon_options, open_program
 from lrdsl.terminal.ink import CHARACTERS, Ink
@@ -92,12 +93,13 @@ if TYPE_CHECKING:
 )
 @horizon_options
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module, as for `python -m`.")
-@click.argument("file", metavar="FILE", required=False)
+@click.argument("file", metavar="FILE", required=False, shell_complete=complete_words)
 @click.argument(
     "words",
     metavar="[NAME=VALUE]... SCRIPT [ARGS]...",
     nargs=-1,
     type=click.UNPROCESSED,
+    shell_complete=complete_script,
 )
 def train(
     yes: bool,

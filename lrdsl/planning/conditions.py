@@ -11,6 +11,8 @@ from lrdsl.numeric.constants import as_float
 from lrdsl.planning.stalls import Rules
 from lrdsl.planning.times import Length, Open, Times
 from lrdsl.source import Span
+from lrdsl.suggest import suggest
+from lrdsl.vocabulary import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
 
 def rules_of(
@@ -26,7 +28,7 @@ def rules_of(
             f"nobody can tell from its name which way `{metric}` gets better",
             span,
             "more or less of it?",
-            help="add `mode=max` where more is better, or `mode=min`",
+            help=f"{_meant(metric)}add `mode=max` where more is better, or `mode=min`",
         )
     counts = {
         name: times.count(parameters[name], name, least=least)
@@ -164,6 +166,16 @@ def is_reactive(node: core.Core) -> bool:
 def _word(parameters: dict[str, core.Core], name: str, default: str) -> str:
     word = parameters.get(name)
     return word.text if isinstance(word, core.Word) else default
+
+
+def _meant(metric: str) -> str:
+    """Return what is told of a metric that seems to be mistyped."""
+    start = "val_" if metric.startswith("val_") else ""
+    word = metric.removeprefix("val_")
+    name = suggest(word, sorted({*HIGHER_IS_BETTER, *LOWER_IS_BETTER}))
+    if name is None or name in word.split("_"):  # `dice_coef` is a name of its own
+        return ""
+    return f"did you mean `{start}{name}`? otherwise "
 
 
 def _is_given(node: core.Core, span: Span) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
 from lrdsl.planning.stalls import Judge, Look, Rules
-from lrdsl.records import dataclass
+from lrdsl.records import dataclass, field
 from lrdsl.suggest import suggest
 
 Row: TypeAlias = Mapping[str, float]
@@ -116,6 +116,63 @@ class Supposed:
     def tell(self, metric: str, epoch: int) -> str:
         """Return nothing: the metric has no value."""
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """Nothing is known of the first epochs; `asked` has each that somebody asks about."""
+
+    known: int
+    asked: set[int] = field(default_factory=set)
+
+    def looks(self, metric: str, rules: Rules, first: int) -> Iterator[Look]:
+        """Yield nothing to look at."""
+        for epoch in range(first, self.known):
+            self.asked.add(epoch)
+            yield None
+
+    def compare(self, metric: str, sign: str, limit: float, epoch: int) -> bool:
+        """Return that the comparison does not hold."""
+        self.asked.add(epoch)
+        return False
+
+    def tell(self, metric: str, epoch: int) -> str:
+        """Return nothing: the metric has no value."""
+        return ""
+
+
+def rows_of(metrics: Iterable[Row] | Mapping[str, Sequence[float]]) -> tuple[Row, ...]:
+    """Return a row for each epoch; Keras's `history.history` is a list for each metric.
+
+    Raises:
+        ValueError: the lists are of several lengths.
+        TypeError: it is neither rows nor lists.
+    """
+    if not isinstance(metrics, Mapping):
+        rows = tuple(metrics)
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise TypeError(
+                'a row of metrics for each epoch is needed, such as {"val_loss": 0.9}, not '
+                f"{next(row for row in rows if not isinstance(row, Mapping))!r}"
+            )
+        return tuple(dict(row) for row in rows)
+    try:
+        lengths = {name: len(values) for name, values in metrics.items()}
+    except TypeError:
+        raise TypeError(
+            'a list of rows is needed, such as [{"val_loss": 0.9}, {"val_loss": 0.8}], or a '
+            "list for each metric, as `history.history` has"
+        ) from None
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
+        raise ValueError(
+            f"the metrics have several lengths ({told}), and nothing says of which epochs they "
+            "are: give a row for each epoch, as `lrdsl.read_metrics` returns them of a file "
+            "of `CSVLogger`"
+        )
+    return tuple(
+        dict(zip(metrics, row, strict=True)) for row in zip(*metrics.values(), strict=True)
+    )
 
 
 def observation(row: Row, metric: str, epoch: int) -> float | None:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.outlook import looks_before
 from lrdsl.program import Program
+from lrdsl.records import replace
 from lrdsl.targets import RATE, main
 from lrdsl.training.due_snapshots import unmeasured
 from lrdsl.training.feeds.parts import Part, build_parts, parts_of
@@ -42,7 +44,7 @@ from lrdsl.training.takeover import (
     leave_out,
     put_number,
 )
-from lrdsl.training.telling import nothing_runs, warn_of, warn_of_one
+from lrdsl.training.telling import forgotten, nothing_runs, warn_of, warn_of_one
 from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
@@ -307,6 +309,8 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         reacting = None
         if self.program.reactive is not None:
             log = () if keeper is None else keeper.log
+            if begins and not log and looks_before(plan, begins):
+                plan = replace(plan, warnings=(*plan.warnings, forgotten(begins, plan.program)))
             reacting = Reacting(plan, log, situation.fit, workers)
             plan = reacting.plan
         earlier = None if keeper is None else keeper.snapshots()

@@ -59,6 +59,7 @@ class Early:
             same_rates = shown.base in (None, plan.base)
         return (
             same_rates
+            and not any(one.code == "LRS602" for one in plan.warnings)  # of this `fit` alone
             and shown.epochs in (None, plan.epochs)
             and shown.steps_per_epoch in (None, plan.steps_per_epoch)
             and shown.total_steps in (None, plan.total_steps)

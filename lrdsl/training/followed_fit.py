@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.records import replace
 from lrdsl.targets import RATE
 from lrdsl.training.best_weights import BestWeights
 from lrdsl.training.due_snapshots import DueSnapshots
@@ -292,12 +293,15 @@ class FollowedFit:
                 "a run that goes on after a kill cannot go back to them"
             )
         for event in events:
-            self._callback.tell(event)
-            if event.restores is not None and not self._best_weights.put_back(event.restores):
-                self._callback.say(
-                    f"epoch {epoch + 1}: the weights of epoch {event.restores} are not known, "
-                    "and the training goes on with those it has"
-                )
+            best = event.restores
+            if best is None or self._best_weights.put_back(best):
+                self._callback.tell(event)
+                continue
+            self._callback.tell(replace(event, restores=None))
+            self._callback.say(
+                f"epoch {epoch + 1}: the weights of epoch {best} are not known, and the "
+                "training goes on with those it has"
+            )
         if self._plan.is_stopped and self._done >= (self._plan.total_steps or 0):
             self._model.stop_training = True
 

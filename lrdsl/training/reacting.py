@@ -82,4 +82,5 @@ def sentence(event: Event) -> str:
         return f"{when}training stops"
     if event.kind == "switch":
         return f"{when}next segment, {event.target} {event.after:.6g}{why}"
-    return f"{when}{event.target} {event.before:.6g} → {event.after:.6g}{why}"
+    back = "" if event.restores is None else f"; back to the weights of epoch {event.restores}"
+    return f"{when}{event.target} {event.before:.6g} → {event.after:.6g}{why}{back}"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from lrdsl.diagnostics import Diagnostic, LrsWarning, Severity
+from lrdsl.diagnostics import Diagnostic, Label, LrsWarning, Severity
 from lrdsl.render import render_full
 from lrdsl.source import SourceText
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.program import Program
 
 _OURS = tuple(
     str(folder) + os.sep for folder in (Path(__file__).parents[1], Path(keras.__file__).parent)
@@ -45,6 +46,21 @@ def nothing_runs(begins: int, ends: int) -> Diagnostic:
         code="LRS602",
         message=f"{message}: nothing runs",
         help=repair,
+        severity=Severity.WARNING,
+    )
+
+
+def forgotten(begins: int, program: Program) -> Diagnostic:
+    """Return the warning that a `fit` begins amid what depends on metrics, and has none."""
+    names = " and ".join(f"`{name}`" for name in program.metrics)
+    assert program.reactive is not None
+    return Diagnostic(
+        code="LRS602",
+        message=f"`fit` begins with epoch {begins}, and knows no {names} of the epochs before: "
+        "it goes on as if nothing had happened in them",
+        primary=Label(program.reactive, "counts from here on"),
+        help='to go on where a run was, keep its state: `lrdsl.compile(…, state="run")`; to '
+        "begin anew, leave `initial_epoch` out",
         severity=Severity.WARNING,
     )
 

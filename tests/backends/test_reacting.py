@@ -15,7 +15,7 @@ from training.weights import fit, make_model, make_rows, summed_rates, weights_o
 import lrdsl
 from lrdsl.diagnostics import Diagnostic, LrsError
 
-from .settings import JIT, SETTINGS, TWO_SETTINGS, assert_untouched, number
+from .settings import BACKEND, JIT, SETTINGS, TWO_SETTINGS, assert_untouched, number
 
 STEPS = 4
 STALLS = (3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5, 1.5, 1.5)
@@ -158,6 +158,18 @@ def test_other_targets_react_too() -> None:
                 velocity -= history.history["learning_rate"][epoch]
             weight += velocity
     np.testing.assert_allclose(weights_of(model)[0], weight, rtol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="a step that is not traced may take any branch")
+def test_a_branch_of_the_update_that_only_metrics_lead_to_is_refused_at_the_first_batch() -> (
+    None
+):
+    model = make_model(STEPS, keras.optimizers.SGD(1.0, momentum=0.9))
+    with pytest.raises(LrsError) as raised:
+        follow("lr = 0.5\nmomentum = 0.75 until val_loss < 1.2 then 0", model=model)
+    (found,) = raised.value.diagnostics
+    assert f"False at step {STEPS}, if val_loss < 1.2 from the start, and" in found.message
+    assert not weights_of(model).any()
 
 
 def test_metrics_of_the_training_itself_are_reacted_to() -> None:

@@ -41,15 +41,25 @@ def spread(values: Sequence[float]) -> float:
     return (third - first) / 2 / statistics.median(values)
 
 
+def begin_table(title: str, head: Sequence[str]) -> None:
+    """Print the head of a table as Markdown."""
+    print(f"\n### {title}\n")
+    print_row(head)
+    print(f"| --- |{' ---: |' * (len(head) - 1)}")
+
+
+def print_row(row: Sequence[str]) -> None:
+    """Print a row of it."""
+    print(f"| {' | '.join(row)} |", flush=True)
+
+
 def show(
     title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = ""
 ) -> None:
-    """Print a table as Markdown."""
-    print(f"\n### {title}\n")
-    print(f"| {' | '.join(head)} |")
-    print(f"| --- |{' ---: |' * (len(head) - 1)}")
+    """Print a whole table, and what is to be said of it."""
+    begin_table(title, head)
     for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
+        print_row(row)
     if note:
         print(f"\n{note}", flush=True)
 

@@ -97,7 +97,7 @@ def test_a_metric_that_no_epoch_has_is_an_error_that_names_those_there_are() -> 
 
 
 def test_a_metric_that_is_no_number_at_some_epoch_is_an_error() -> None:
-    Path("nan.csv").write_text("epoch,val_loss\n0,1\n1,nan\n")
+    Path("nan.csv").write_text("epoch,val_loss\n0,1\n1,nan\n2,1\n")
     status, _, err = run("plot", "a.lrs", "--metrics", "nan.csv")
     assert status == 1
     assert "error[LRS606]: the metric `val_loss` is not a number after epoch 1" in err

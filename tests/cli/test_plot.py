@@ -167,6 +167,12 @@ def test_a_value_that_no_file_has_is_an_error_that_lists_what_there_is() -> None
     assert "did you mean `low`?" in err
 
 
+def test_what_is_to_be_noted_of_all_values_is_said_once() -> None:
+    Path("log.csv").write_text("epoch,loss\n0,1\n")
+    _, _, err = run("a.lrs", "peak=0.1,0.2,0.3", "--metrics", "log.csv")
+    assert err == "note: the schedule reacts to no metric, so `log.csv` changes nothing\n"
+
+
 def test_commas_within_parentheses_are_of_one_value() -> None:
     assert "peak   0.2" in run("a.lrs", "peak=max(0.1, 0.2)")[1]
     assert "A peak=max(0.1, 0.2)   B peak=0.3" in run("a.lrs", "peak=max(0.1, 0.2),0.3")[1]
@@ -205,6 +211,11 @@ def test_themes_give_other_pictures() -> None:
         run("a.lrs", "-o", f"{theme}.png", "--theme", theme)
     assert Path("light.png").read_bytes() != Path("dark.png").read_bytes()
     assert run("a.lrs", "-o", "a.png", "--theme", "neon")[0] == 2
+    run("a.lrs", "-o", "default.png")
+    assert Path("default.png").read_bytes() == Path("light.png").read_bytes()
+    status, out, err = run("a.lrs", "--theme", "dark")
+    assert (status, out) == (2, "")
+    assert "--theme is for a picture: add `-o plan.png`" in err
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")

@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import lrdsl
+from lrdsl.applied import hold_against, read_run
 from lrdsl.cli.main import cli
 from lrdsl.plan import Plan
+from lrdsl.run_view import RunView
 from lrdsl.training.report import write_rates
 from lrdsl.training.run_folder import RATES, RECORD
 
@@ -95,6 +97,29 @@ def test_one_bit_is_a_difference() -> None:
     assert "planned 0.1, applied 0.10000001; 1 of 70" in out
 
 
+def test_rates_that_are_no_numbers_are_a_difference_and_can_be_drawn() -> None:
+    write_run(Path("nan"), lrdsl.loads(TEXT).plan(**HORIZON), step_30=float("nan"))
+    status, out, _ = run("a.lrs", "--run", "nan")
+    assert status == 1
+    assert "planned 0.1, applied nan; 1 of 70 steps differ" in out
+    Path("steps.csv").write_text("step,lr\n" + "".join(f"{step},nan\n" for step in range(70)))
+    args = ("--epochs", "10", "--steps-per-epoch", "7", "-o", "nan.png")
+    assert run("a.lrs", "--run", "steps.csv", *args)[0] == 1
+
+
+def test_a_later_fit_of_a_run_has_a_folder_of_its_own() -> None:
+    plan = lrdsl.loads(TEXT).plan(epochs=20, steps_per_epoch=3)
+    write_run(Path("run/fit-2"), plan, steps=60)
+    record = json.loads(Path("run", RECORD).read_text())
+    later = json.loads(Path("run/fit-2", RECORD).read_text())["fits"][0]
+    record["fits"].append({**later, "fit": 2, "folder": "fit-2"})
+    Path("run", RECORD).write_text(json.dumps(record))
+    Path("run/fit-2", RECORD).unlink()
+    status, out, _ = run("a.lrs", "--run", "run/fit-2")
+    assert status == 0
+    assert "20 epochs of 3 steps" in out
+
+
 def test_a_run_that_ended_early_agrees_as_far_as_it_went() -> None:
     write_run(Path("short"), lrdsl.loads(TEXT).plan(**HORIZON), steps=50)
     status, out, _ = run("a.lrs", "--run", "short")
@@ -139,6 +164,24 @@ def test_a_log_by_epochs_is_held_against_the_last_step_of_each(column: str) -> N
     )
     assert "\nloss" in out
     assert "\nlearning_rate" not in out
+
+
+def test_a_log_is_rounded_to_six_digits_and_no_further() -> None:
+    plan = lrdsl.loads(TEXT).plan(**HORIZON)
+    for digits, status in ((7, 0), (3, 1)):
+        csv_of(plan, 6, digits=digits)
+        assert run("a.lrs", "--run", "log.csv", "--steps-per-epoch", "7")[0] == status
+
+
+def test_of_a_log_by_epochs_the_whole_epoch_is_where_they_differ() -> None:
+    plan = lrdsl.loads(TEXT).plan(**HORIZON)
+    csv_of(plan, 6)
+    text = Path("log.csv").read_text().replace("0.10000000149011612", "0.2", 1)
+    Path("log.csv").write_text(text)
+    logged = read_run(Path("log.csv"))
+    view = RunView(plan, logged, hold_against(plan, logged), ())
+    (span,) = view.spans()
+    assert span == pytest.approx((2, 3))
 
 
 def test_a_log_with_the_rates_at_the_start_of_epochs_is_understood() -> None:

@@ -4,7 +4,9 @@ import pytest
 
 import lrdsl
 from lrdsl.diagnostics import LrsError
+from lrdsl.records import replace
 from lrdsl.training.early import Early, Horizon, check_horizon, plan_early
+from lrdsl.training.telling import forgotten
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,14 @@ def test_shown_plan_is_kept_by_a_fit_that_only_adds_what_was_unknown() -> None:
     exact = plan_early(program, Horizon(epochs=60, base=0.1))
     assert exact.is_kept_by(real)
     assert not exact.is_kept_by(program.plan(epochs=60, steps_per_epoch=45, base=0.2))
+
+
+def test_plan_is_shown_again_where_a_fit_has_something_to_warn_of() -> None:
+    program = lrdsl.loads("plateau(from=0.1)")
+    early = plan_early(program, Horizon(epochs=60))
+    real = program.plan(epochs=60, steps_per_epoch=45)
+    assert early.is_kept_by(real)
+    assert not early.is_kept_by(replace(real, warnings=(forgotten(20, program),)))
 
 
 def test_plan_shown_in_units_of_base_is_not_kept_where_the_real_base_breaks_the_rule() -> None:

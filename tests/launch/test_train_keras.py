@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from pathlib import Path
@@ -355,3 +359,106 @@ def test_interrupted_training_keeps_the_rates_so_far(tmp_path: Path) -> None:
         "plan = run at all 15 steps that ran; stopped 30 steps before the plan's end"
     ) in say(errors)
     assert len(applied(tmp_path / "out/rates.csv")) == 15
+
+
+PROGRESS = """
+    import keras
+    class Talker(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            print("script: epoch", epoch)
+    def model():
+        made = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        made.compile("sgd", "mse")
+        return made
+    data = {"x": x, "y": y, "batch_size": 10, "epochs": 4, "shuffle": False}
+    model().fit(**data, validation_split=0.5, callbacks=[Talker()])
+    print("asked for")
+    model().fit(**data, verbose=1)
+    print("silenced")
+    model().fit(**data, verbose=0)
+    print("over")
+"""
+STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def train_on_a_terminal(folder: Path, *words: str) -> tuple[int, str]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env={**environment(), "TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    found = b""
+    try:
+        while part := os.read(master, 1 << 16):
+            found += part
+    except OSError:  # so ends a terminal that nobody has open any more
+        pass
+    os.close(master)
+    return process.wait(30), found.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def test_progress_is_told_and_keras_own_bar_stays_where_it_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "train.py", DATA, PROGRESS)
+    (tmp_path / "a.lrs").write_text("cosine(max=0.1, cycles=2) snapshot\n")
+    status, seen = train_on_a_terminal(tmp_path, "--out", "out", "a.lrs", "train.py")
+    assert status == 0, seen
+    left_to_keras, rest = seen.split("asked for\n")
+    asked_for, rest = rest.split("silenced\n")
+    silenced, closing = rest.split("over\n")
+
+    # Ours in place of Keras's own; what the script prints has lines of its own.
+    assert re.search("epoch 1/4 ━*─+ step 1/2", left_to_keras)
+    assert "Epoch 1/4" not in left_to_keras
+    for epoch in range(4):
+        assert f"script: epoch {epoch}\n" in left_to_keras
+    line = r"lrdsl: epoch 4/4  lr 0\.01464  loss \S+  val_loss \S+\n"
+    assert re.search(line, seen_text(left_to_keras))
+    # Keras's alone.
+    assert asked_for.count("Epoch ") == 4
+    assert "━━" in asked_for
+    assert "lrdsl: epoch" not in seen_text(asked_for)
+    assert "in cosine" not in asked_for
+    # Ours alone.
+    assert "Epoch" not in silenced
+    assert re.search("epoch 1/4 ━*─+ step 1/4", silenced)
+
+    told = seen_text(closing)
+    assert "scoring the 2 models and their average on the validation data" in told
+    assert re.search(r"lrdsl:   average +\S+\n", told)
+    assert re.search(r"run\.png +what was applied, over the plan", told)
+    assert "to average the models into one: lrdsl ensemble out -o FILE.keras" in told
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    first, second, _ = record["fits"]
+    assert [row["epoch"] for row in first["metrics"]] == [0, 1, 2, 3]
+    assert set(first["metrics"][0]) == {"epoch", "loss", "val_loss", "learning_rate"}
+    assert len(first["scores"]["members"]) == 2
+    assert first["scores"]["average"]["loss"] >= 0
+    assert second["scores"] is None  # nothing to score on
+    for folder in ("out", "out/fit-2", "out/fit-3"):
+        assert (tmp_path / folder / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def seen_text(text: str) -> str:
+    """Return what was written, without styles and without what was taken away again."""
+    return STYLES.sub("", text).replace("\r", "\n")
+
+
+def test_in_a_pipe_epochs_are_lines_and_quiet_has_none(tmp_path: Path) -> None:
+    write(tmp_path / "train.py", DATA, PROGRESS.replace("callbacks=[Talker()]", "verbose=0"))
+    (tmp_path / "a.lrs").write_text("cosine(max=0.1)\n")
+    done = train(tmp_path, "a.lrs", "train.py")
+    assert done.returncode == 0, done.stderr
+    # Keras has its bar on standard output, another pipe, as ever.
+    assert "Epoch 4/4" in done.stdout
+    assert "lrdsl" not in done.stdout
+    assert len(re.findall(r"^lrdsl: epoch 4/4  lr \S+  loss", done.stderr, re.M)) == 3
+    assert "\x1b" not in done.stderr
+    done = train(tmp_path, "--quiet", "a.lrs", "train.py")
+    assert "lrdsl: epoch" not in done.stderr
+    assert "plan = run at all 40 steps of 3 fits" in done.stderr

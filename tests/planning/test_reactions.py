@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -594,3 +595,28 @@ def test_a_log_may_change_after_it_was_replayed() -> None:
     rows[1]["loss"] = 0.1
     assert made.log == ({"loss": 1}, {"loss": 1})
     assert made.replay(made.log).events == ()
+
+
+def test_a_history_of_keras_is_replayed_as_it_is() -> None:
+    made = plan("1 until loss < 0.5 then 2", 5, 1)
+    history = {"loss": [1.0, 0.1], "learning_rate": [1.0, 1.0]}
+    rows = [{"loss": 1.0, "learning_rate": 1.0}, {"loss": 0.1, "learning_rate": 1.0}]
+    assert made.replay(history).log == tuple(rows)
+    assert made.replay(history).events == made.replay(rows).events != ()
+    assert made.replay({}).events == ()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "error", "words"),
+    [
+        ({"loss": [1, 2], "val_loss": [1]}, ValueError, "(`loss` 2, `val_loss` 1)"),
+        ({"loss": [1, 2], "val_loss": [1]}, ValueError, "`lrdsl.read_metrics`"),
+        ({"loss": 1.0}, TypeError, "as `history.history` has"),
+        ([0.9, 0.8], TypeError, 'such as {"val_loss": 0.9}, not 0.9'),
+    ],
+)
+def test_what_is_no_log_of_metrics_is_said(
+    metrics: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        plan("1 until loss < 0.5 then 2", 5, 1).replay(metrics)

@@ -178,6 +178,14 @@ def test_a_run_goes_on_from_the_commit_before_with_its_best_weights() -> None:
     assert any("damaged" in line for line in said)
 
 
+def test_a_cut_says_which_weights_it_goes_back_to() -> None:
+    _, _, said = train(BACK, 2, 1, 3, 3, 3, verbose=True)
+    assert said == [
+        "epoch 4: lr 1 → 0.5: val_loss no better than 1 (epoch 1) in 2 observations; back to "
+        "the weights of epoch 1"
+    ]
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut short", "other bytes"])
 def test_best_weights_that_are_lost_are_said(damage: str) -> None:
     values = (2, 1, 3, 3, 3)
@@ -193,9 +201,10 @@ def test_best_weights_that_are_lost_are_said(damage: str) -> None:
         path.write_bytes(
             content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         )
-    _, callback, said = train(BACK, *values, state="state")
+    _, callback, said = train(BACK, *values, state="state", verbose=True)
     assert callback.plan is not None
     assert [(e.epoch, e.restores) for e in callback.plan.events] == [(4, 1)]
+    assert "back to" not in said[-2]
     assert said[-1] == (
         "epoch 4: the weights of epoch 1 are not known, and the training goes on with those "
         "it has"

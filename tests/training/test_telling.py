@@ -128,6 +128,37 @@ def test_part_of_a_plan_that_an_earlier_fit_has_run_is_no_reason_to_warn() -> No
     assert warned("0.1 until 2 then linear(to=0)", epochs=4, initial_epoch=3) == []
 
 
+def test_a_fit_that_lacks_the_metrics_of_epochs_before_is_told_of() -> None:
+    (found,) = warned("0.1 until stalled(loss, patience=9) then 0.2", epochs=4, initial_epoch=2)
+    assert "begins with epoch 2, and knows no `loss` of the epochs before" in str(found.message)
+    assert 'lrdsl.compile(…, state="run")' in str(found.message)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "warmup(2) then plateau(from=0.1, monitor=loss)",
+        "0.1 until 2 then 0.1 until loss < -99 or 90% then 0.2",
+    ],
+)
+def test_metrics_of_epochs_before_that_have_no_say_are_not_missed(schedule: str) -> None:
+    assert warned(schedule, epochs=4, initial_epoch=2) == []
+    assert warned(schedule, epochs=4) == []
+    (found,) = warned(schedule, epochs=4, initial_epoch=3)
+    assert "begins with epoch 3" in str(found.message)
+
+
+def test_a_run_that_goes_on_knows_the_metrics_of_epochs_before(tmp_path: Path) -> None:
+    model = make_model(STEPS)
+    for epochs in (2, 4):
+        callback = lrdsl.compile("plateau(from=0.1, monitor=loss)", state=tmp_path / "state")
+        callback.say, callback.state_conflict = lambda line: None, "adopt"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", lrdsl.LrsWarning)
+            fit(model, callback, STEPS, epochs=epochs)
+    assert callback.resumed is not None
+
+
 # -- A `train` line and the fit ----------------------------------------------------------------
 
 

@@ -5,7 +5,8 @@ step is traced.  While the update is traced, ours is a `Scheduled` instead.  Wha
 computes with it (`1 - self.beta_2`) stays on the host, in float64, as Python would have
 computed with the float of each step; where it meets a tensor, it is one column of a table,
 looked up by the step.  Where Python must know the number now (`if self.momentum > 0`), all
-steps of the plan are asked: if they agree, that is the answer; if not, `fit` is refused.
+steps of the plan are asked, and of what metrics may make of it: if they agree, that is the
+answer; if not, `fit` is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.diagnostics import Diagnostic, LrsError
+from lrdsl.outlook import outlook
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -335,7 +337,7 @@ class Targets:
         return self._columns.look_up(slot, weak=dtype is None)
 
     def decide(self, key: Key) -> bool:
-        """Return what a comparison is at every step of the plan."""
+        """Return what a comparison is at every step that there may be."""
         self._note(key)
         if key not in self._decided:
             self._decided[key] = self._answer(key)
@@ -348,22 +350,22 @@ class Targets:
         return self.refused
 
     def _answer(self, key: Key) -> bool:
-        total = self._plan.total_steps
-        assert total is not None
         first: bool | None = None
-        for start in range(0, total, _BLOCK):
-            count = min(_BLOCK, total - start)
-            values = {name: self._window(name, start, count) for name in self.names}
-            answers = np.broadcast_to(_computed(key, values), count)
-            if first is None:
-                first = bool(answers[0])
-            other = np.flatnonzero(answers != first)
-            if other.size:
-                raise self.refusal(
-                    f"{spelled(key)} is {first} at step 0 and {not first} at step "
-                    f"{start + int(other[0])}, and the update is another one then",
-                    "let it be so at every step, or at none",
-                )
+        for plan, when in _possible(self._plan):
+            assert plan.total_steps is not None
+            for start in range(0, plan.total_steps, _BLOCK):
+                count = min(_BLOCK, plan.total_steps - start)
+                values = {name: self._window(name, start, count, plan) for name in self.names}
+                answers = np.broadcast_to(_computed(key, values), count)
+                if first is None:
+                    first = bool(answers[0])
+                other = np.flatnonzero(answers != first)
+                if other.size:
+                    raise self.refusal(
+                        f"{spelled(key)} is {first} at step 0 and {not first} at step "
+                        f"{start + int(other[0])}{when}, and the update is another one then",
+                        "let it be so at every step, or at none",
+                    )
         assert first is not None
         return first
 
@@ -388,13 +390,24 @@ class Targets:
             )
         return column
 
-    def _window(self, name: str, start: int, count: int) -> NDArray[np.float64]:
-        total = self._plan.total_steps
+    def _window(
+        self, name: str, start: int, count: int, plan: Plan | None = None
+    ) -> NDArray[np.float64]:
+        plan = plan or self._plan
+        total = plan.total_steps
         assert total is not None
         stop = min(start + count, total)
         steps = range(min(start, total - 1), max(stop, 1))
-        values = self._plan.values(steps, target=self.names[name])
+        values = plan.values(steps, target=self.names[name])
         return np.append(values, np.full(count - len(values), values[-1]))
+
+
+def _possible(plan: Plan) -> Iterator[tuple[Plan, str]]:
+    """Yield a plan, and what metrics may make of it, each with words that say when."""
+    yield plan, ""
+    expected = outlook(plan)
+    for way in () if expected is None else expected.ways:
+        yield way.plan, f", {way.words}"
 
 
 class _Held:
