@@ -13,7 +13,7 @@ from lrdsl.scales import Floats, format_time
 from lrdsl.targets import main
 
 if TYPE_CHECKING:
-    from lrdsl.plan import Plan
+    from lrdsl.plan import Plan, Snapshot
 
 _EVALUATED = 2**16
 _GRID = 2048
@@ -125,6 +125,16 @@ def smallest_tick(plan: Plan) -> Fraction | None:
     if plan.total_steps is None:
         return None
     return 1 / steps_per_unit(plan)
+
+
+def saved_after(plan: Plan, snapshot: Snapshot) -> Fraction:
+    """Return when a model is saved, in the plan's unit: after the last step of its cycle.
+
+    A cycle may end between two steps; where they are not known, its end is all there is.
+    """
+    if snapshot.step is None:
+        return snapshot.time
+    return (snapshot.step + 1) / steps_per_unit(plan)
 
 
 def unsettled_from(plan: Plan) -> Fraction | None:

@@ -219,13 +219,14 @@ def _words(plan: Plan) -> _Words:
     }
     better = f"if {names[0] if len(names) == 1 else 'every metric'} always gets better"
     if not comparisons:
-        what, never = f"{names[0]} stalls", "if it never does"
+        what, never = f"{names[0]} stalls", f"if {names[0]} never stalls"
         if len(names) > 1:
-            what, never = "all metrics stall", "if none ever does"
+            what, never = "all metrics stall", "if no metric ever stalls"
     elif len(comparisons) == len(found) == 1:
-        what, never = comparisons.pop(), "if that never happens"
+        what = comparisons.pop()
+        never = f"if never {what}"
     else:
-        what, never = "every condition holds", "if none ever does"
+        what, never = "every condition holds", "if no condition ever holds"
     latest = f"if {what} at the last moment"
     stalling = sorted({watched(one) for one in found if not isinstance(one, core.Compare)})
     stalls = ""

@@ -14,7 +14,7 @@ from lrdsl.diagnostics import Diagnostic, Label, LrsError, Severity
 from lrdsl.metrics import better_mode
 from lrdsl.numeric.constants import as_float
 from lrdsl.plan import Event, Plan, Segment, Snapshot, SnapshotOptions
-from lrdsl.planning.bind import Binder, Cut
+from lrdsl.planning.bind import Binder
 from lrdsl.planning.courses import (
     Course,
     MetricError,
@@ -26,7 +26,7 @@ from lrdsl.planning.courses import (
 )
 from lrdsl.planning.dues import Due, snapshots, turn_ends
 from lrdsl.planning.formula import Formula
-from lrdsl.planning.frames import Part
+from lrdsl.planning.frames import Cut, Part
 from lrdsl.planning.horizon import Horizon, make_horizon
 from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout

@@ -27,6 +27,7 @@ def preview(
     colour: bool,
     rows: int | None = None,
     is_log: bool | None = None,
+    has_range: bool = True,
 ) -> str:
     """Return what the plan does, as lines of at most `width` columns.
 
@@ -41,10 +42,12 @@ def preview(
         colour: whether to write escape codes.
         rows: how high the first curve is, if not as the width has it.
         is_log: whether the axes of values are logarithmic; None where the curves decide.
+        has_range: whether to work out what may happen, which takes time; without, what is
+            shown is the curve if nothing does.
     """
     width = max(width, NARROWEST)
     ink = Ink(unicode, colour)
-    view = outlook(plan)
+    view = outlook(plan) if has_range else None
     out = _title(plan, width, ink)
     for target in plan.targets:
         is_first = target == plan.targets[0]

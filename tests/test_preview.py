@@ -119,6 +119,14 @@ def test_what_may_happen_lies_between_two_curves_that_are_named() -> None:
     assert not any(mark in line[7:11] for line in chart for mark in "░∙")
 
 
+def test_a_ramp_that_no_metric_can_change_has_nothing_between() -> None:
+    program = lrdsl.loads("warmup(2) then plateau(from=0.05, patience=2, factor=0.5)")
+    text = preview(program.plan(epochs=12, steps_per_epoch=3), 80, unicode=True, colour=False)
+    chart = [line for line in text.split("\n")[3:15] if "┤" in line or "│" in line]
+    assert any("░" in line for line in chart)
+    assert not any("░" in line[:19] for line in chart)
+
+
 def test_each_way_that_a_training_may_go_has_its_first_peak_and_last_value() -> None:
     earliest, never = shown("plateau").split("\nif ")[1:]
     assert earliest.startswith("val_loss stalls from the start\nfirst  0.1\n")

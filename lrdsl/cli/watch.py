@@ -109,6 +109,9 @@ def _on_a_screen(
         if content is not None:
             sight = sight.after(content, training, datetime.now())
         shown = (sight, terminal.size)
+        if content is not None and sight.is_current and sight.has_range:
+            note = f"watching {sight.file}  working out what may happen"
+            terminal.draw(fitted(*shown, note, ink=ink, has_range=False))
         if shown != drawn or typed:  # any key draws anew, what another program has spoiled too
             terminal.draw(fitted(*shown, _note(sight, page), ink=ink))
             drawn = shown

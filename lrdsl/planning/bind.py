@@ -11,12 +11,7 @@ from lrdsl import core, limits
 from lrdsl.analysis.problems import Problems
 from lrdsl.numeric.constants import apply_constant
 from lrdsl.planning.formula import (
-    Apply,
-    By,
-    Clock,
     Const,
-    Curve,
-    Cycle,
     Formula,
     Hold,
     Instant,
@@ -27,21 +22,17 @@ from lrdsl.planning.formula import (
     Repeat,
     Root,
     Stretch,
-    operands,
 )
-from lrdsl.planning.frames import Entry, Frame, Next, Part
+from lrdsl.planning.frames import Cut, Entry, Frame, Next, Part
 from lrdsl.planning.horizon import Horizon
 from lrdsl.planning.instants import value_at
-from lrdsl.planning.layout import Layout, Placed
+from lrdsl.planning.layout import Placed
+from lrdsl.planning.sizes import Sizes, depends_on_turn
 from lrdsl.planning.times import ZERO, Open
 from lrdsl.planning.turns import Turns
-from lrdsl.records import dataclass, replace
+from lrdsl.planning.values import NOTHING, Values
+from lrdsl.records import replace
 from lrdsl.source import Span
-from lrdsl.targets import RATE, is_rate
-
-_ONE = Const(Fraction(1))
-_NOTHING = Const(Fraction(0))
-"""Stands in where something was reported; the formula is then never used."""
 
 _LOOK_AHEAD = 50
 """Segments that `next` looks through one after another at most."""
@@ -61,25 +52,7 @@ _SIZE = 1000
 """How deep and how large a formula may be that an `entry` stands for turn after turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What has an end of its own, which the end of training comes before.
-
-    Attributes:
-        target: what it is for.
-        formula: what it says, also beyond the end of training.
-        start, end: its own, in ticks.
-        span: its text.
-    """
-
-    target: str
-    formula: Formula
-    start: Fraction
-    end: Fraction
-    span: Span
-
-
-class Binder:
+class Binder(Values):
     """Binds the targets of one program to one horizon.
 
     Args:
@@ -101,18 +74,12 @@ class Binder:
         base: float | None,
         own: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
     ) -> None:
-        self._horizon = horizon
-        self._problems = problems
-        self._base = base
-        self._own_rates = own
-        self._target = RATE
-        self._layout = Layout(horizon, problems)
+        super().__init__(horizon, problems, base, own)
         self._targets: dict[str, Formula] = {}
         self._parts: list[Part] = []
         self._looking = 0
         self._looks = 0
-        self._measured: dict[int, tuple[Formula, int, int]] = {}
-        self.used_base = False
+        self._sizes = Sizes()
         self.cuts: list[Cut] = []
 
     def target(self, name: str, node: core.Core) -> tuple[Formula, tuple[Part, ...]]:
@@ -125,7 +92,7 @@ class Binder:
         frame = Frame(ZERO, total, total, lambda: self._own(node.span), None)
         formula = self._segment(node, frame)
         self._targets[name] = formula
-        depth, size = self._measure(formula)
+        depth, size = self._sizes.of(formula)
         if depth > _TARGET_DEPTH or size > _TARGET_SIZE:
             self._problems.add(
                 "LRS107",
@@ -170,7 +137,7 @@ class Binder:
             case core.Reference(name=name):
                 return self._reference(name, node.span, frame)
             case core.TargetValue(target=target):
-                return Root(self._targets.get(target, _NOTHING))
+                return Root(self._targets.get(target, NOTHING))
             case core.Apply(function=function, operands=parts):
                 inside = replace(frame, block=frame.length, shown=False)
                 return self._apply(function, [self._bind(part, inside) for part in parts])
@@ -183,7 +150,7 @@ class Binder:
             case core.Skip(operand=operand, amount=amount):
                 skipped = self._layout.duration(amount, frame.block, "skip")
                 if not isinstance(skipped, Fraction):
-                    return _NOTHING
+                    return NOTHING
                 return self._bind(
                     operand,
                     replace(frame, start=frame.start - skipped, length=frame.length + skipped),
@@ -196,168 +163,12 @@ class Binder:
                 return self._sequence(node, frame)
             case core.Repeat():
                 return self._repeat(node, frame)
-        return _NOTHING  # a condition or a word, reported when the tree was checked
-
-    def _apply(self, function: str, parts: list[Formula]) -> Formula:
-        constants = [part.value for part in parts if isinstance(part, Const)]
-        if len(constants) == len(parts):
-            return Const(apply_constant(function, constants))
-        return Apply(function, tuple(parts))
-
-    def _clock(self, name: str, span: Span, frame: Frame) -> Formula:
-        horizon = self._horizon
-        match name:
-            case "epoch" | "step":
-                ticks = horizon.epoch if name == "epoch" else horizon.step
-                if ticks is None:
-                    self._layout.time(
-                        core.Time(Fraction(1), f"{name}s", span), Open.UNKNOWN, name
-                    )
-                    return _NOTHING
-                return Clock(True, 1 / ticks, ZERO)
-            case "elapsed" | "duration":
-                ticks = self._layout.bare(span)
-                if ticks is None:
-                    return _NOTHING
-                if name == "duration":
-                    return Const(frame.length / ticks)
-                return Clock(False, 1 / ticks, -frame.start / ticks)
-            case "progress":
-                return self._progress(frame)
-        return Cycle() if frame.turning else Const(ZERO)
-
-    def _measure_of(self, time: core.Core, clock: str | None, frame: Frame) -> Formula:
-        ticks = self._layout.positive(time, frame.block, "/")
-        each: Fraction | None
-        match clock:
-            case "epoch" | "step":
-                each = self._horizon.epoch if clock == "epoch" else self._horizon.step
-            case "elapsed" | "duration":
-                each = self._layout.bare(time.span)
-            case _:
-                each = Fraction(1)
-        # Without what the clock counts, the clock itself is reported.
-        return Const(ticks / each) if isinstance(ticks, Fraction) and each else _NOTHING
-
-    def _progress(self, frame: Frame) -> Clock:
-        length = frame.length or Fraction(1)  # a segment without length is never asked
-        return Clock(False, 1 / length, -frame.start / length)
-
-    def _reference(self, name: str, span: Span, frame: Frame) -> Formula:
-        self._asked = span
-        if name == "base":
-            return self._own(span)
-        if name == "entry":
-            return frame.entry()
-        if frame.next is None:
-            self._layout.nothing_follows(span)
-            return _NOTHING
-        return frame.next(frame.entry)
-
-    def _own(self, span: Span) -> Formula:
-        """Return the target's own value in the optimizer."""
-        self.used_base = True
-        if not is_rate(self._target):
-            self._problems.add(
-                "LRS407",
-                f"the optimizer's own `{self._target}` is needed and unknown",
-                span,
-                "nothing says where it starts",
-                help="say it with `from=`, or begin with a number",
-            )
-            return _ONE
-        own = self._own_rates.get(self._target, {})
-        if len({*own.values()}) > 1:
-            first, *_ = own
-            self._problems.add(
-                "LRS407",
-                "the parts of the optimizer differ in their own rates: "
-                + ", ".join(f"{rate!r} (`{name}`)" for name, rate in own.items()),
-                span,
-                "would start from one of them",
-                help=f"give each its curve, `{first}.lr = …`, or say with `from=` where all "
-                "of them start",
-            )
-            return _ONE
-        base = next(iter(own.values()), self._base)
-        if base is None:
-            self._problems.add(
-                "LRS407",
-                "the optimizer's own rate is needed and unknown",
-                span,
-                "would start from it",
-                help="say it with `from=` (or `max=`), "
-                "or give `--base 0.001` (`base=0.001` in Python)",
-            )
-            return _ONE
-        return Const(base)
-
-    def _curve(self, node: core.Curve, frame: Frame) -> Formula:
-        parameters = node.parameters
-        if node.kind == "const":
-            return self._bind(parameters["value"], frame)
-        if node.kind == "noise":
-            seed = self._layout.constant(parameters["seed"], "seed")
-            clock = self._every(parameters["every"], frame)
-            if seed is None or clock is None:
-                return _NOTHING
-            return Curve("noise", clock, (Const(seed),))
-        if node.kind in ("linear", "cosine", "poly", "geometric"):
-            cycles: tuple[Formula, ...] = ()
-            if node.kind == "cosine":
-                count = self._layout.count(parameters["cycles"], "cycles", least=1)
-                cycles = (Const(Fraction(count or 1)),)
-            ends = ("power", "from", "to") if node.kind == "poly" else ("from", "to")
-            bound = tuple(self._bind(parameters[name], frame) for name in ends)
-            if node.kind == "geometric" and isinstance(bound[1], Const):
-                self._layout.reachable(bound[1].value, parameters["to"].span)
-            return Curve(node.kind, self._progress(frame), bound + cycles)
-        clock = self._every(parameters["every"], frame)
-        order = {
-            "exponential": ("rate", "from"),
-            "decay": ("factor", "from"),
-            "inverse": ("rate", "power", "from"),
-        }[node.kind]
-        if clock is None or not all(name in parameters for name in order):
-            return _NOTHING
-        bound = tuple(self._bind(parameters[name], frame) for name in order)
-        return Curve(node.kind, clock, bound)
-
-    def _plateau(self, node: core.Plateau, frame: Frame) -> Formula:
-        """Return one piece for each change; no plateau stands inside a repeat."""
-
-        def number(name: str, default: float) -> float:
-            if name not in node.parameters:
-                return default
-            return value_at(self._bind(node.parameters[name], frame), frame.start)
-
-        value, least, most = (
-            number(name, default)
-            for name, default in (("from", 0.0), ("min", 0.0), ("max", float("inf")))
-        )
-        factor, rise = number("factor", 1.0), number("rise", 1.0)
-        starts, pieces = [frame.start], [Const(value)]
-        for tick, kind in node.changes:
-            if kind == "cut" and value > least:
-                value = max(value * factor, least)
-            elif kind == "rise" and value < most:
-                value = min(value * rise, most)
-            else:
-                continue
-            starts.append(tick)
-            pieces.append(Const(value))
-        return Piecewise(tuple(starts), tuple(pieces)) if len(pieces) > 1 else pieces[0]
-
-    def _every(self, every: core.Core, frame: Frame) -> Clock | None:
-        ticks = self._layout.positive(every, frame.block, "every")
-        if not isinstance(ticks, Fraction):
-            return None
-        return Clock(False, 1 / ticks, -frame.start / ticks)
+        return NOTHING  # a condition or a word, reported when the tree was checked
 
     def _for(self, operand: core.Core, length: core.Core, frame: Frame) -> Formula:
         ticks = self._layout.duration(length, frame.block, "for")
         if not isinstance(ticks, Fraction):
-            return _NOTHING
+            return NOTHING
         if ticks == 0:
             return frame.entry()
         formula = self._bind(operand, replace(frame, length=ticks))
@@ -374,24 +185,6 @@ class Binder:
     ) -> Formula:
         """Return a formula that from `end` on holds what `closing` comes to there."""
         return Hold(formula, end, self._limit(closing, end, frame))
-
-    def _by(
-        self, operand: core.Core, interval: core.Core | None, span: Span, frame: Frame
-    ) -> Formula:
-        formula = self._bind(operand, frame)
-        if interval is None:
-            epoch = core.Time(Fraction(1), "epochs", span)
-            ticks = self._layout.time(epoch, Open.UNKNOWN, "by")
-        else:
-            ticks = self._layout.positive(interval, frame.block, "by")
-        if not isinstance(ticks, Fraction):
-            return _NOTHING
-        staircase = By(formula, frame.start, ticks, interval is None)
-        # At the end of its operand it stays in its last interval, and holds that.
-        natural = self._layout.natural(operand, frame.block)
-        if isinstance(natural, Fraction) and 0 < natural < frame.length:
-            return self._hold(staircase, frame.start + natural, frame)
-        return staircase
 
     def _note_cut(
         self, node: core.Core, formula: Formula, start: Fraction, length: Fraction, frame: Frame
@@ -416,7 +209,7 @@ class Binder:
         # A segment of length 0 is skipped, and what was in force passes through.
         running = [p for p in placed if p.end != p.start]
         if any(Open.UNKNOWN in (p.start, p.end) for p in running):
-            return _NOTHING
+            return NOTHING
         starts: list[Fraction] = []
         pieces: list[Formula] = []
         entry = frame.entry
@@ -490,7 +283,7 @@ class Binder:
                     "too far",
                     help="say the value that the ramp climbs to: `linear(to=0.1)`",
                 )
-                return _NOTHING
+                return NOTHING
             return self._start_of(node, frame)
         finally:
             self._looking -= 1
@@ -514,7 +307,7 @@ class Binder:
                 placed, _ = self._layout.place(node, frame.length)
                 running = [p for p in placed if p.end != p.start]
                 if any(Open.UNKNOWN in (p.start, p.end) for p in running):
-                    return _NOTHING
+                    return NOTHING
                 following = self._following(running, 0, frame)
                 inside = self._frame_of(running[0], frame, frame.entry, following)
                 return self._start(running[0].segment.body, inside)
@@ -528,9 +321,9 @@ class Binder:
     def _at(self, formula: Formula, at: Fraction, frame: Frame, *, left: bool) -> Formula:
         """Return a formula's value at one local tick, a constant wherever it is one."""
         if isinstance(formula, Const) or self._problems.errors:
-            return formula if isinstance(formula, Const) else _NOTHING
-        if frame.turning and _depends_on_turn(formula):
-            depth, size = self._measure(formula)
+            return formula if isinstance(formula, Const) else NOTHING
+        if frame.turning and depends_on_turn(formula):
+            depth, size = self._sizes.of(formula)
             if depth > _DEPTH or size > _SIZE:
                 self._problems.add(
                     "LRS107",
@@ -539,26 +332,9 @@ class Binder:
                     "depends on the turn through all of them",
                     help="say where the segment starts with `from=`",
                 )
-                return _NOTHING
+                return NOTHING
             return Instant(formula, at, left)
         return Const(value_at(formula, at, left=left))
-
-    def _measure(self, formula: Formula) -> tuple[int, int]:
-        """Return how deep a formula is, and how many nodes are visited to evaluate it."""
-        stack = [formula]
-        while stack:
-            item = stack[-1]
-            inner = operands(item)
-            missing = [part for part in inner if id(part) not in self._measured]
-            if missing:
-                stack += missing
-                continue
-            stack.pop()
-            sizes = [self._measured[id(part)][1:] for part in inner]
-            depth = 1 + max((depth for depth, _ in sizes), default=0)
-            # The formula is kept beside, so that its id stays its own.
-            self._measured[id(item)] = (item, depth, 1 + sum(size for _, size in sizes))
-        return self._measured[id(formula)][1:]
 
     # -- repeat -------------------------------------------------------------------------
 
@@ -566,7 +342,7 @@ class Binder:
         turns = self._layout.turns(node, frame.block)
         scale = self._layout.scale(node.scale)
         if turns is None:
-            return _NOTHING
+            return NOTHING
         inside = Frame(
             ZERO,
             turns.length,
@@ -642,14 +418,14 @@ class Binder:
                 return again
             if frame.next is None:
                 self._no_next(span, "`next` is used where nothing follows the last turn")
-                return _NOTHING
+                return NOTHING
 
             def last_entry() -> Formula:
                 own = entry()
                 if isinstance(own, Const):
                     return own
                 self._no_next(span, "`next` after the last turn depends on the turn")
-                return _NOTHING
+                return NOTHING
 
             last = _outside(frame.next(last_entry))
             if scale != 1:
@@ -659,32 +435,7 @@ class Binder:
 
         return following
 
-    def _no_next(self, span: Span, message: str) -> None:
-        self._problems.add(
-            "LRS406",
-            message,
-            span,
-            "the last turn has no next",
-            help="write `then` and a segment after it, or say the end: `linear(to=0)`",
-        )
-
 
 def _outside(formula: Formula) -> Formula:
     """Return a formula of the clocks around a repeat, as seen from inside it."""
     return formula if isinstance(formula, Const) else Outer(formula)
-
-
-def _depends_on_turn(formula: Formula) -> bool:
-    """Return whether a formula may differ between turns at the same local tick."""
-    stack = [formula]
-    seen: set[int] = set()
-    while stack:
-        item = stack.pop()
-        match item:
-            case Cycle() | Root() | Outer() | LastTurn():
-                return True
-            case Clock(absolute=True) | By(absolute=True):
-                return True
-        stack += [part for part in operands(item) if id(part) not in seen]
-        seen.update(map(id, operands(item)))
-    return False

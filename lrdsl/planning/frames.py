@@ -53,3 +53,21 @@ class Part:
     span: Span
     body: core.Core
     block: Length
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What has an end of its own, which the end of training comes before.
+
+    Attributes:
+        target: what it is for.
+        formula: what it says, also beyond the end of training.
+        start, end: its own, in ticks.
+        span: its text.
+    """
+
+    target: str
+    formula: Formula
+    start: Fraction
+    end: Fraction
+    span: Span

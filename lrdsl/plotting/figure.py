@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrdsl.highlights import length_in_words, main_target, unsettled_from
+from lrdsl.highlights import length_in_words, main_target, saved_after, unsettled_from
 from lrdsl.outlook import Outlook, outlook
 from lrdsl.plotting import page
 from lrdsl.plotting.below import Key, Told
@@ -116,7 +116,7 @@ def _figure(plan: Plan, look: Look) -> Figure:
 
 def _snapshots(plan: Plan) -> str:
     """Return when the models are saved, or of many how many are."""
-    times = [format_time(one.time) for one in plan.snapshots]
+    times = [format_time(saved_after(plan, one)) for one in plan.snapshots]
     if not times:
         return ""
     if len(times) > _MOST_TIMES:

@@ -204,6 +204,8 @@ def _rows_of(sheet: _Sheet, x: Floats, y: Floats, ink: Ink) -> NDArray[np.bool_]
 
 
 def _between(sheet: _Sheet, low: Floats, high: Floats, ink: Ink) -> NDArray[np.bool_]:
+    """Return the cells of a range, none where there is but one value."""
+    low = np.where(low < high, low, np.nan)
     return _span_of_rows(sheet, sheet.scale.fraction(low), sheet.scale.fraction(high), ink)
 
 

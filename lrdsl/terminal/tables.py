@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from lrdsl.highlights import Highlights, highlights
+from lrdsl.highlights import Highlights, highlights, saved_after
 from lrdsl.render import display_width
 from lrdsl.scales import format_rate, format_time
 from lrdsl.terminal.chart import event_numbers
@@ -180,9 +180,7 @@ def snapshots(plan: Plan, width: int, ink: Ink) -> list[str]:
 
 
 def _snapshot_time(plan: Plan, snapshot: Snapshot) -> str:
-    if plan.unit == "epochs":
-        return f"epoch {format_time(snapshot.time)}"
-    return f"step {format_time(snapshot.time)}"
+    return f"{plan.unit.removesuffix('s')} {format_time(saved_after(plan, snapshot))}"
 
 
 def _ends(items: Sequence[_T], most: int) -> list[_T | None]:

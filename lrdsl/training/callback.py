@@ -44,7 +44,7 @@ from lrdsl.training.takeover import (
     leave_out,
     put_number,
 )
-from lrdsl.training.telling import forgotten, nothing_runs, warn_of, warn_of_one
+from lrdsl.training.telling import forgotten, never_measured, nothing_runs, warn_of, warn_of_one
 from lrdsl.training.workers import Workers
 
 if TYPE_CHECKING:
@@ -309,8 +309,10 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         reacting = None
         if self.program.reactive is not None:
             log = () if keeper is None else keeper.log
+            found = [*never_measured(range(begins, ends), situation.fit, plan.program)]
             if begins and not log and looks_before(plan, begins):
-                plan = replace(plan, warnings=(*plan.warnings, forgotten(begins, plan.program)))
+                found.append(forgotten(begins, plan.program))
+            plan = replace(plan, warnings=(*plan.warnings, *found))
             reacting = Reacting(plan, log, situation.fit, workers)
             plan = reacting.plan
         earlier = None if keeper is None else keeper.snapshots()

@@ -24,6 +24,7 @@ from lrdsl.training.optimizer_rules import (
     variables_have_parts,
 )
 from lrdsl.training.situation import FitCall, Situation, is_schedule, is_standalone
+from lrdsl.training.takeover import as_text
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -233,11 +234,14 @@ def _rate_has_one_owner(situation: Situation) -> Iterator[Diagnostic]:
             callback,
             keras.callbacks.LearningRateScheduler | keras.callbacks.ReduceLROnPlateau,
         ):
+            text = as_text(callback)
+            written = "" if text is None else f"; in a schedule it reads `{text}`"
             yield Diagnostic(
                 code="LRS601",
                 message=f"`{name}` would set the rate too",
                 help=situation.or_take_over(
                     f"take `{name}` out of `callbacks`: the schedule alone says the rate"
+                    + written
                 ),
             )
         elif is_standalone(callback):

@@ -35,7 +35,7 @@ def in_the_optimizer(part: Part) -> TakenOver:
         part=part.name,
         rate=rate_now(part),
         step=int(keras.ops.convert_to_numpy(part.optimizer._iterations)),
-        text=_as_text(rate),
+        text=as_text(rate),
     )
 
 
@@ -45,7 +45,7 @@ def in_the_callbacks(rival: Any) -> TakenOver:
     return TakenOver(
         name=type(rival).__name__,
         place="callbacks",
-        text=None if program is None else program.text.strip(),
+        text=as_text(rival) if program is None else program.text.strip(),
     )
 
 
@@ -88,8 +88,9 @@ def leave_out(rivals: Collection[Any], callback_list: Any) -> None:
             callback_list.callbacks[index] = twin
 
 
-def _as_text(schedule: Any) -> str | None:
+def as_text(schedule: Any) -> str | None:
+    """Return the same as a schedule of ours, on one line; None where that cannot be written."""
     try:
-        return from_keras(schedule).strip()
+        return " ".join(from_keras(schedule).split()).replace("( ", "(").replace(" )", ")")
     except (TypeError, ValueError):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from lrdsl.source import SourceText
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
     from lrdsl.program import Program
+    from lrdsl.training.situation import FitCall
 
 _OURS = tuple(
     str(folder) + os.sep for folder in (Path(__file__).parents[1], Path(keras.__file__).parent)
@@ -63,6 +65,22 @@ def forgotten(begins: int, program: Program) -> Diagnostic:
         "begin anew, leave `initial_epoch` out",
         severity=Severity.WARNING,
     )
+
+
+def never_measured(epochs: range, fit: FitCall, program: Program) -> Iterator[Diagnostic]:
+    """Yield the warning that no epoch of a `fit` measures a metric, for each such."""
+    if not all(map(fit.validates_later, epochs)):
+        return
+    for name, span in program.metrics.items():
+        if name.startswith("val_"):
+            yield Diagnostic(
+                code="LRS602",
+                message=f"`fit` measures no `{name}`: `validation_freq={fit.validation_freq}` "
+                f"validates after none of {len(epochs)} epochs",
+                primary=Label(span, "nothing will happen"),
+                help=f"validate more often: `validation_freq={max(len(epochs) // 10, 1)}`",
+                severity=Severity.WARNING,
+            )
 
 
 def warn_of_one(found: Diagnostic, source: SourceText) -> None:

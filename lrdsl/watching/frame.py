@@ -45,7 +45,9 @@ def plain(sight: Sight, columns: int, *, unicode: bool, colour: bool) -> str:
     return "\n".join(_problems(sight, ink))
 
 
-def fitted(sight: Sight, size: Size, note: str, *, ink: Ink) -> list[str]:
+def fitted(
+    sight: Sight, size: Size, note: str, *, ink: Ink, has_range: bool = True
+) -> list[str]:
     """Return lines that fill a terminal, and no more: at most `size.lines` of them.
 
     While the text is wrong, the last good curve stands dimmed above what is wrong; where
@@ -56,11 +58,12 @@ def fitted(sight: Sight, size: Size, note: str, *, ink: Ink) -> list[str]:
         size: of the terminal.
         note: what stands in the last line.
         ink: what the terminal can show.
+        has_range: whether to work out what metrics may do to the curve, which takes time.
     """
     room = max(size.lines - 1, 1)
     if sight.is_current:
         assert sight.plan is not None
-        body = _cut(_drawn(sight.plan, size.columns, room, ink), room, ink)
+        body = _cut(_drawn(sight.plan, size.columns, room, ink, has_range=has_range), room, ink)
         below: list[str] = []
     else:
         below = list(_wrapped(_problems(sight, ink), size.columns))
@@ -75,11 +78,18 @@ def fitted(sight: Sight, size: Size, note: str, *, ink: Ink) -> list[str]:
     return [*lines, *[""] * (room - len(lines)), last][: size.lines]
 
 
-def _drawn(plan: Plan, columns: int, room: int, ink: Ink) -> list[str]:
+def _drawn(plan: Plan, columns: int, room: int, ink: Ink, *, has_range: bool) -> list[str]:
     """Return curve and tables; in a low terminal the curve gives way to its axis."""
 
     def lines(rows: int) -> list[str]:
-        text = preview(plan, columns, unicode=ink.unicode, colour=ink.colour, rows=rows)
+        text = preview(
+            plan,
+            columns,
+            unicode=ink.unicode,
+            colour=ink.colour,
+            rows=rows,
+            has_range=has_range,
+        )
         found = text.split("\n")
         for warning in plan.warnings:
             told = render_full(warning, plan.program.source, colour=ink.colour)

@@ -54,6 +54,11 @@ class Sight:
         """Whether the plan is that of the text as it is now."""
         return self.plan is not None and self.error is None and self.trouble is None
 
+    @property
+    def has_range(self) -> bool:
+        """Whether metrics decide about the curve, so that it takes time to say what may be."""
+        return self.plan is not None and self.plan.program.reactive is not None
+
     def after(self, content: Content, training: Training, now: datetime) -> Sight:
         """Return what there is to see once the file holds `content`."""
         next_one = replace(self, number=self.number + 1, error=None, trouble=content.trouble)

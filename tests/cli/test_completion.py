@@ -67,7 +67,8 @@ def test_each_shell_is_offered_what_fits(shell: str, line: str, words: list[str]
 
 
 def test_names_are_those_of_lets_that_are_no_comment() -> None:
-    assert offered("bash", "lrdsl values a.lrs ")[:2] == ["peak=", "end_at="]
+    words = ["peak=", "end_at=", "a.lrs", "b.lrs", f"more{os.sep}"]
+    assert offered("bash", "lrdsl values a.lrs ") == words
 
 
 def test_other_files_are_the_shells_own_matter() -> None:

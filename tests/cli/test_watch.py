@@ -217,6 +217,14 @@ def test_ctrl_z_gives_the_terminal_back_until_fg(file: Path, started: list[Termi
     terminal.until_bytes(LEFT)
 
 
+def test_what_metrics_may_do_follows_the_curve(file: Path, started: list[Terminal]) -> None:
+    terminal = watch(file, started)
+    terminal.until("saved at")
+    replace(file, "train 30 epochs\nplateau(from=0.1)")
+    assert "░" not in terminal.until("working out what may happen")
+    assert "░" in terminal.until("saved at")
+
+
 def test_another_size_is_drawn_for(file: Path, started: list[Terminal]) -> None:
     terminal = watch(file, started)
     terminal.until("saved at")
@@ -343,9 +351,11 @@ def test_only_another_content_is_news(file: Path) -> None:
     replace(file, GOOD)
     assert news(follower) == []
     os.utime(file, (0, 0))
-    replace(file, OTHER)
-    os.utime(file, (0, 0))  # a save that keeps the time
-    assert news(follower) == [Content(OTHER.encode())]
+    news(follower)
+    other = GOOD.replace("0.1", "0.2")
+    file.write_text(other)  # as long as before
+    os.utime(file, (0, 0))  # and as old
+    assert news(follower) == [Content(other.encode())]
 
 
 def test_half_a_save_is_not_read(file: Path) -> None:
@@ -405,6 +415,8 @@ def test_page_shows_the_curve_and_loads_nothing_from_elsewhere(page: Page) -> No
     status, headers, text = get(page, "curve.svg?1")
     assert (status, headers["Content-Type"]) == (200, "image/svg+xml")
     assert "<svg" in text
+    assert "#11181f" not in text.lower()
+    assert "#11181f" in get(page, "curve.svg?1&dark")[2].lower()
     assert get(page, "etc/passwd")[0] == 404
 
 
@@ -471,6 +483,30 @@ def test_a_port_that_is_taken_is_told(
     result = CliRunner().invoke(cli, words, prog_name="lrdsl")
     assert result.exit_code == 2
     assert f"cannot serve at port {page.port}: Address already in use" in result.stderr
+
+
+def test_the_page_is_opened_in_the_browser(file: Path, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    process = subprocess.Popen(
+        [*COMMAND, "a.lrs", "--open"],
+        cwd=file.parent,
+        env={**ENVIRONMENT, "BROWSER": f"{browser} %s"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told.startswith("showing a.lrs at http://127.0.0.1:")
+        assert (tmp_path / "opened").read_text().strip() == told.split()[-1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.heavy

@@ -286,12 +286,13 @@ def test_take_over_replaces_what_else_sets_the_rate_and_says_so(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     # At step 10 of 40 the cosine is at (1 + √½)/2 of its height.
     base = float(str(np.float32(0.1 * (1 + np.sqrt(0.5)) / 2)))
-    assert say(done.stderr)[2:6] == [
+    assert say(done.stderr)[2:7] == [
         "fit 2 at train.py:10: 2 epochs of 5 steps, 10 steps in all",
         "fit 2 takes over from `CosineDecay` in the optimizer: replaced by a plain number, "
         f"{base} as it gives at step 10; the optimizer keeps a number after `fit`",
         "  `CosineDecay` reads: cosine(max=0.1) for 40 steps",
         "fit 2 takes over from `ReduceLROnPlateau`, which is left out of its callbacks",
+        "  `ReduceLROnPlateau` reads: plateau(monitor=loss, factor=0.1, patience=10)",
     ]
     line = (base - base * np.arange(10) / 10).astype(np.float32)
     np.testing.assert_array_equal(applied(tmp_path / "out/rates.csv"), line)

@@ -258,6 +258,18 @@ def test_callback_that_sets_the_rate_too(make: Any) -> None:
     )
 
 
+def test_plateau_of_keras_is_refused_with_ours_to_write() -> None:
+    rival = keras.callbacks.ReduceLROnPlateau(
+        factor=0.5, patience=4, min_delta=0.01, min_lr=0.1
+    )
+    refused = refused_fit(make_model(STEPS), callbacks=[rival])
+    assert refused.help is not None
+    assert refused.help.endswith(
+        "; in a schedule it reads `plateau(monitor=val_loss, factor=0.5, patience=4, "
+        "min_delta=0.01, min=0.1)`"
+    )
+
+
 def test_rival_hidden_in_a_nested_list_of_callbacks() -> None:
     rival = keras.callbacks.ReduceLROnPlateau()
     nested = keras.callbacks.CallbackList([rival])

@@ -217,6 +217,13 @@ def test_callbacks_that_would_set_the_rate_are_left_out_of_that_fit() -> None:
     assert len(callbacks) == 4
 
 
+def test_plateau_that_is_left_out_can_be_written_as_ours() -> None:
+    callback = taking_over()
+    fit(make_model(STEPS), callback, STEPS, callbacks=[keras.callbacks.ReduceLROnPlateau()])
+    (found,) = callback.taken_over
+    assert found.text == "plateau(monitor=val_loss, factor=0.1, patience=10)"
+
+
 def test_list_of_ones_own_within_the_callbacks_stays_whole() -> None:
     rival, beside = Noting(), keras.callbacks.TerminateOnNaN()
     nested = keras.callbacks.CallbackList([rival, beside])

@@ -148,6 +148,15 @@ def test_metrics_of_epochs_before_that_have_no_say_are_not_missed(schedule: str)
     assert "begins with epoch 3" in str(found.message)
 
 
+@pytest.mark.parametrize(("freq", "epochs"), [(5, 4), ([9], 4), (2, 1)])
+def test_a_metric_that_no_epoch_measures_is_told_of(freq: Any, epochs: int) -> None:
+    options = {"validation_data": (np.ones((STEPS, STEPS)), np.ones(STEPS))}
+    (found,) = warned("plateau(from=0.1)", epochs=epochs, validation_freq=freq, **options)
+    assert f"`validation_freq={freq}` validates after none of" in str(found.message)
+    assert "help: validate more often: `validation_freq=1`" in str(found.message)
+    assert warned("plateau(from=0.1)", epochs=epochs, validation_freq=1, **options) == []
+
+
 def test_a_run_that_goes_on_knows_the_metrics_of_epochs_before(tmp_path: Path) -> None:
     model = make_model(STEPS)
     for epochs in (2, 4):
