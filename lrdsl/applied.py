@@ -28,6 +28,8 @@ LOGGED: Final = ("learning_rate", "lr")
 
 _APPLIED = "applied"
 _MOST_STEPS = 50_000_000
+_LARGEST_STEP = 2**53  # up to there a float is the number that was written
+_SEPARATORS = (",", ";", "\t")
 _ROUNDED = 1e-6  # relative; logs of other programs have six digits at least
 _FEW = 1000
 
@@ -128,7 +130,8 @@ def read_run(path: Path) -> Run:
             raise NoRun(f"it has no `{RATES}`; `lrdsl train` writes that when a `fit` is over")
         return _with_record(_by_steps(path / RATES, is_exact=True), path)
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        header = [name.strip() for name in file.readline().split(",")]
+        line = file.readline()
+        header = [name.strip() for name in line.split(_separator(line))]
     if "step" in header and _columns(header):
         return _by_steps(path, is_exact=_APPLIED in header)
     rows = read_metrics(path)
@@ -266,6 +269,11 @@ def _held(
 # Files.
 
 
+def _separator(line: str) -> str:
+    """Return what separates the cells of a table that begins with a line."""
+    return max(_SEPARATORS, key=line.count)
+
+
 def _columns(header: Sequence[str]) -> dict[str, int]:
     """Return the columns of rates in a table by steps, by target."""
     found: dict[str, int] = {}
@@ -279,7 +287,9 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
 
 def _by_steps(path: Path, *, is_exact: bool) -> Run:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        lines = csv.reader(file)
+        separator = _separator(file.readline())
+        file.seek(0)
+        lines = csv.reader(file, delimiter=separator)
         header = [name.strip() for name in next(lines, [])]
         columns = _columns(header)
         if "step" not in header or not columns:
@@ -308,7 +318,7 @@ def _numbers(
             row = [float(cell) if cell else math.nan for cell in cells]
         except (ValueError, IndexError):
             raise NoRun(f"line {number} of `{path.name}` is no row of numbers") from None
-        if not (row[0] >= 0 and row[0] % 1 == 0):
+        if not (0 <= row[0] < _LARGEST_STEP and row[0] % 1 == 0):
             raise NoRun(f"line {number} of `{path.name}` has no number of a step")
         yield row
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrdsl.records import dataclass
-from lrdsl.scales import Floats, format_time
+from lrdsl.scales import Floats, format_rate, format_time
 from lrdsl.targets import main
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 _EVALUATED = 2**16
 _GRID = 2048
 _MOST_TIMES = 6
+_MOST_DIGITS = 9  # float32, in which training uses them, has no more
 
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
-    """The first, highest and last value of a target.
+    """The first, highest and last value of a target, and where its curve is lowest.
 
     Of the steps that run, where their number is known; else of the curve.  Times are in
     the plan's unit, steps count from 0.
@@ -31,6 +32,7 @@ class Highlights:
     first: float
     peak: float
     last: float
+    lowest: float
     peak_time: float
     last_time: float
     peak_step: int | None
@@ -49,7 +51,14 @@ def highlights(plan: Plan, target: str) -> Highlights:
     total = plan.total_steps
     if total is None:
         return Highlights(
-            float(y[0]), float(y[top]), float(y[-1]), float(x[top]), float(x[-1]), None, False
+            first=float(y[0]),
+            peak=float(y[top]),
+            last=float(y[-1]),
+            lowest=float(y.min()),
+            peak_time=float(x[top]),
+            last_time=float(x[-1]),
+            peak_step=None,
+            is_executed=False,
         )
     per_unit = steps_per_unit(plan)
     if total <= _EVALUATED:
@@ -68,11 +77,28 @@ def highlights(plan: Plan, target: str) -> Highlights:
         first=first,
         peak=peak,
         last=last,
+        lowest=min(float(y.min()), first, last),
         peak_time=float(Fraction(peak_step) / per_unit),
         last_time=float(Fraction(total - 1) / per_unit),
         peak_step=peak_step,
         is_executed=True,
     )
+
+
+def in_figures(marks: Highlights) -> tuple[str, str, str]:
+    """Return the first, highest and last value as text.
+
+    Four digits are enough for nearly every curve; one from 0.1 to 0.10001 needs more.
+    """
+    lowest, highest, digits = marks.lowest, marks.peak, 4
+    while digits < _MOST_DIGITS and lowest < highest:
+        if format_rate(lowest, digits) != format_rate(highest, digits):
+            break
+        digits += 1
+    first, peak, last = (
+        format_rate(value, digits) for value in (marks.first, marks.peak, marks.last)
+    )
+    return first, peak, last
 
 
 def main_target(plan: Plan) -> str:

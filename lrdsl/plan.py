@@ -306,9 +306,14 @@ class Plan:
                 then cannot be planned (LRS3xx, LRS4xx).
         """
         from lrdsl.planner import replay
-        from lrdsl.planning.courses import rows_of
+        from lrdsl.planning.courses import missing_in, rows_of
 
-        return replay(self, rows_of(metrics))
+        rows = rows_of(metrics)
+        if rows and isinstance(metrics, Mapping):  # a whole history, not what is known so far
+            found = missing_in(metrics, self.program.metrics)
+            if found:
+                raise LrsError(found, self.program.source)
+        return replay(self, rows)
 
     @property
     def is_stopped(self) -> bool:

@@ -123,7 +123,9 @@ class _DataclassFields:
             said = {"init": one.init, "repr": one.repr, "compare": one.compare}
             described.append((one.name, Any, dataclasses.field(**said)))
         made: Any = dataclasses.make_dataclass(owner.__name__, described, init=False)
-        return dict(made.__dataclass_fields__)
+        found: dict[str, Any] = made.__dataclass_fields__
+        owner.__dataclass_fields__ = found  # once is enough
+        return found
 
 
 def _key(names: tuple[str, ...]) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lrdsl.applied import LOGGED, Agreement, Run, why
-from lrdsl.highlights import thinned
+from lrdsl.highlights import thinned, unsettled_from
 from lrdsl.metric_log import Row
 from lrdsl.scales import Floats, format_time
 from lrdsl.together import Line, Together, together
@@ -156,7 +156,22 @@ class RunView:
         elif found.left:
             steps = f"{found.left:,} step{'' if found.left == 1 else 's'}"
             out.append(f"the run ends {steps} before the plan does")
-        return out
+        return out + self._suppositions()
+
+    def _suppositions(self) -> list[str]:
+        """Return what the plan supposes of metrics that nobody has told."""
+        if self.plan.program.reactive is None:
+            return []
+        if not self.plan.log:
+            return [
+                "the run tells of no metrics, so the plan is what happens without any; "
+                "`--metrics LOG` replays them"
+            ]
+        end = unsettled_from(self.plan)
+        if end is None:
+            return []
+        when = f"{self.plan.unit.removesuffix('s')} {format_time(end)}"
+        return [f"from {when} on the plan is as if nothing happened: the metrics end there"]
 
     def _epoch(self, step: int) -> str:
         per_epoch = self.plan.steps_per_epoch

@@ -298,6 +298,8 @@ FOREIGN: Final = MappingProxyType(
         "constant_with_warmup": "warmup",
         "reduce_lr_on_plateau": "plateau",
         "reducelronplateau": "plateau",
+        "early_stopping": "stalled",
+        "earlystopping": "stalled",
         "steplr": "step",
         "staircase": "step",
         "multisteplr": "multistep",

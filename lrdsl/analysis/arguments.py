@@ -134,7 +134,8 @@ def _one_too_many(
     shown = print_expression(argument.value)
     shown = shown if len(shown) <= 20 else "…"
     if named:
-        best = "max" if "max" in named else named[0]
+        also = {key for p in parameters for key in p.also}
+        best = "max" if "max" in also else named[0]
         repair = f"say which it is, as in `{name}({'…, ' * bool(by_position)}{best}={shown})`"
     else:
         repair = "leave it out"

@@ -60,6 +60,8 @@ class Kinds:
         if isinstance(node, core.Time) and node.unit == "%":
             what = "a percentage stands where a value is needed"
             repair = f"write the number `{as_float(node.value / 100):g}`"
+        elif isinstance(node, core.Time) and not is_divisor:
+            repair = f"write the number `{as_float(node.value):g}`"
         elif any(isinstance(n, core.Time) and n.unit == "%" for n in core.children(node)):
             repair = "write a percentage as a number, as in `0.3`"
         self._problems.add("LRS401", what, node.span, "not a value", help=repair)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrdsl.analysis.problems import Problems
 from lrdsl.analysis.scope import Function, LetValue, Scope, Target
+from lrdsl.metrics import better_mode
 from lrdsl.source import Span
 from lrdsl.suggest import suggest
 from lrdsl.targets import split
@@ -18,6 +19,7 @@ from lrdsl.vocabulary import (
 )
 
 _LISTED = 8
+_STALLED = "stalled"
 
 _ARGUMENTS = frozenset(p.name for parameters in CURVES.values() for p in parameters)
 
@@ -68,10 +70,14 @@ def explain_unknown_name(
         meant = None if meant is None else f"{meant}(…)"
     if meant is not None:
         repair = f"did you mean `{meant}`?"
+    elif name == _STALLED:
+        repair = f"write `{_STALLED}(val_loss, patience=5)`"
     elif in_condition:
         repair = f"compare a metric: `{name} < 0.3`; or define a time above: `let {name} = 10`"
     elif name in _ARGUMENTS:
         repair = "an argument is no value for other arguments: write the number, or a `let`"
+    elif better_mode(name) is not None:
+        repair = f"only `until` looks at metrics, at one beside a number: `until {name} < 0.3`"
     elif 0 < len(own) <= _LISTED:
         repair = "names defined here are " + ", ".join(f"`{n}`" for n in own)
     else:
@@ -118,7 +124,7 @@ def explain_unknown_call(name: str, scope: Scope, span: Span, problems: Problems
         )
         return
     functions = [n for n, d in scope.visible() if isinstance(d, Function)]
-    meant = suggest(name, [*CURVES, *FUNCTIONS, *functions], FOREIGN)
+    meant = suggest(name, [*CURVES, *FUNCTIONS, *functions, _STALLED], FOREIGN)
     if meant is not None:
         repair = f"did you mean `{meant}`?"
     else:

@@ -1,4 +1,4 @@
-"""What a shell offers while a command is typed: schedules, and the `let`s of those given.
+"""What a shell offers while a command is typed: schedules, their `let`s, codes and curves.
 
 click makes the shells' scripts and asks here.  Files are searched and not parsed, so that
 they may hold errors, and so that a shell does not wait.
@@ -14,6 +14,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from lrdsl.diagnostics import CODES
+
 _COMMENT = re.compile(r"#[^\r\n]*")
 _LET = re.compile(r"\blet\s+([A-Za-z_]\w*)\s*=")
 _MOST_BYTES = 1_000_000
@@ -26,7 +28,8 @@ def complete_words(
 
     Where there is none, the shell offers whatever files there are.
     """
-    found = [*_names(ctx, incomplete), *map(CompletionItem, _schedules(incomplete))]
+    paths = (CompletionItem(path, is_path=True) for path in _schedules(incomplete))
+    found = [*_names(ctx, incomplete), *paths]
     return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -35,6 +38,27 @@ def complete_script(
 ) -> list[CompletionItem]:
     """Return the `name=` of `let`s that a word may become; and the shell's files."""
     return [*_names(ctx, incomplete), CompletionItem(incomplete, type="file")]
+
+
+def complete_code(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the codes of messages that a word may become, each with what it is about."""
+    start = incomplete.upper()
+    return [
+        CompletionItem(code, help=rule)
+        for code, rule in CODES.items()
+        if code.startswith(start)
+    ]
+
+
+def complete_curve(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the names of the curves that a word may become."""
+    from lrdsl.catalogue import pages
+
+    return [CompletionItem(name) for name in pages() if name.startswith(incomplete)]
 
 
 def _names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:

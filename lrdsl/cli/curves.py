@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from lrdsl.catalogue import Page, pages
+from lrdsl.cli.completion import complete_curve
 from lrdsl.cli.options import can_show, has_colour, terminal_width, write
 from lrdsl.records import dataclass
 from lrdsl.suggest import suggest
@@ -42,7 +43,7 @@ _SPELLED: Final = str.maketrans(
 
 
 @click.command()
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_curve)
 def curves(name: str | None) -> None:
     """List the curves of the language, or explain the one called NAME.
 

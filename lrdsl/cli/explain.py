@@ -8,6 +8,7 @@ from textwrap import indent, wrap
 
 import click
 
+from lrdsl.cli.completion import complete_code
 from lrdsl.cli.options import has_colour, terminal_width, write
 from lrdsl.diagnostics import CODES
 from lrdsl.explanations import EXPLANATIONS, Example, Explanation
@@ -17,7 +18,7 @@ _WIDEST = 88
 
 
 @click.command()
-@click.argument("code", metavar="[CODE]", required=False)
+@click.argument("code", metavar="[CODE]", required=False, shell_complete=complete_code)
 def explain(code: str | None) -> None:
     """Say what the code of a message means, with a wrong example and the repaired one.
 

@@ -51,6 +51,10 @@ TRACEBACK = "LRDSL_TRACEBACK"
 """Environment variable: if set, a bug shows where it happened."""
 
 
+COMPLETION = "_LRDSL_COMPLETE"
+"""Environment variable by which click is asked for what a shell offers."""
+
+
 class _LazyGroup(click.Group):
     """Commands named in `COMMANDS`, each imported from its module when it is called."""
 
@@ -166,4 +170,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    if COMPLETION in os.environ:
+        from lrdsl.cli.shells import register
+
+        register()
     cli(prog_name="lrdsl")

@@ -81,7 +81,7 @@ def plan_of(
     if program.reactive is None:
         note(f"the schedule reacts to no metric, so `{metrics}` changes nothing")
         return plan
-    _see_all_there(program, rows, str(metrics))
+    see_all_there(program, rows, str(metrics))
     assert plan.horizon.total is not None, "what is planned has a length"
     most = math.ceil(plan.horizon.in_epochs(plan.horizon.total) or len(rows))
     if len(rows) > most:
@@ -118,7 +118,7 @@ def read_log(path: Path) -> tuple[Row, ...]:
         sys.exit(_UNREADABLE)
 
 
-def _see_all_there(program: Program, rows: Sequence[Row], name: str) -> None:
+def see_all_there(program: Program, rows: Sequence[Row], name: str) -> None:
     """Raise LrsError if a metric that a program reacts to is in none of the epochs."""
     there = list(dict.fromkeys(metric for row in rows for metric in row))
     problems = []

@@ -68,5 +68,8 @@ def saving(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not output.parent.exists():
+            why = f"there is no folder `{output.parent}`"
+            raise UnusableFile(f"cannot write `{output}`: {why}") from None
         raise UnusableFile(f"cannot write `{output}`: {error.strerror or error}") from None
     write(f"wrote {output}", sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lrdsl.cli.metrics import plan_of, read_log
+from lrdsl.cli.metrics import plan_of, read_log, see_all_there
 from lrdsl.cli.options import Horizon, UnusableFile, open_program
 from lrdsl.diagnostics import LrsError
 
@@ -48,8 +48,10 @@ def view_of_run(
     from lrdsl.applied import NoRun, hold_against
     from lrdsl.run_view import RunView
 
+    if any("=" not in word for word in words[1:]):
+        raise click.UsageError("--run is laid over one schedule: give one FILE")
     run = _read(path)
-    plan = _plan(words, horizon, metrics, run)
+    plan = _plan(words, horizon, metrics, path, run)
     if plan.total_steps is None or (run.by_epoch and plan.steps_per_epoch is None):
         raise click.UsageError(
             f"nothing says how many steps an epoch has, and `{path}` neither: give "
@@ -63,7 +65,9 @@ def view_of_run(
     return RunView(plan, run, agreement, rows)
 
 
-def _plan(words: Sequence[str], horizon: Horizon, metrics: Path | None, run: Run) -> Plan:
+def _plan(
+    words: Sequence[str], horizon: Horizon, metrics: Path | None, path: Path, run: Run
+) -> Plan:
     program = open_program(words[0], words[1:])
     epochs, per_epoch, base = horizon.epochs, horizon.steps_per_epoch, horizon.base
     train = program.train
@@ -80,6 +84,7 @@ def _plan(words: Sequence[str], horizon: Horizon, metrics: Path | None, run: Run
     if program.reactive is None or not run.metrics:
         return plan
     assert plan.horizon.total is not None
+    see_all_there(program, run.metrics, str(path))
     most = math.ceil(plan.horizon.in_epochs(plan.horizon.total) or len(run.metrics))
     return plan.replay(run.metrics[:most])
 

@@ -103,12 +103,15 @@ def title_of(plans: Sequence[Named]) -> str:
     files = list(dict.fromkeys(file_name(one.plan) for one in plans))
     if len(files) > 1:
         return " · ".join(dict.fromkeys(one.name for one in plans))
-    return f"{files[0]}: " + ", ".join(one.name for one in plans)
+    names = ", ".join(one.name for one in plans)
+    return names if files[0] in names else f"{files[0]}: {names}"
 
 
 def _sorted(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return which words are files, and which are values."""
     files = [word for word in words if not _OVERRIDE.match(word) or Path(word).exists()]
+    if files.count(STDIN) > 1:
+        raise click.UsageError("`-` is given twice: standard input can be read once")
     if not files:
         raise click.UsageError(f"no FILE: expected a schedule before `{words[0]}`")
     for word in files[1:]:
@@ -139,7 +142,10 @@ def _lets(text: str) -> set[str]:
 
 
 def _name(file: str, said: Sequence[str], files: Sequence[str]) -> str:
-    stem = "<stdin>" if file == STDIN else PurePath(file).name
+    path = PurePath(file)
+    stem = "<stdin>" if file == STDIN else path.name
+    if any(other != file and PurePath(other).name == stem for other in files):
+        stem = "/".join(path.parts[-2:])
     if len(files) == 1 and said:
         return ", ".join(said)
     return " ".join([stem, *said])

@@ -18,6 +18,7 @@ from lrdsl.cli.completion import complete_script, complete_words
 from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
 from lrdsl.cli.options import can_show, has_colour, horizon_options, open_program
 from lrdsl.terminal.ink import CHARACTERS, Ink
+from lrdsl.training.aftermath import MOST as SCORED
 from lrdsl.training.aftermath import draw_runs, note_metrics, tell_scores
 from lrdsl.training.attach import watch_fits
 from lrdsl.training.closing import close
@@ -42,7 +43,7 @@ from lrdsl.training.target import OVERRIDE, TargetError, read_words
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
-    from lrdsl.training.witness import Witness
+    from lrdsl.training.witness import Seen
 
 
 @click.command(
@@ -230,9 +231,10 @@ def train(
 
         def begin(plan: Plan) -> None:
             on_plan(plan)
-            witness = add_witness(callback, progress, is_one_place=is_one_place)
-            if witness is not None:
-                witnesses[snapshots.parent] = witness
+            found = add_witness(callback, progress, is_one_place=is_one_place)
+            if len(seen) >= SCORED:  # the data of hundreds of fits would fill the memory
+                found.has_validation = False
+            seen[snapshots.parent] = found
 
         callback = ScheduleCallback(
             program,
@@ -249,7 +251,7 @@ def train(
         return callback
 
     progress = _progress(dialogue) if is_chief and not quiet else None
-    witnesses: dict[Path, Witness] = {}
+    seen: dict[Path, Seen] = {}
     stderr = sys.stderr
 
     def is_one_place() -> bool:
@@ -267,16 +269,14 @@ def train(
             progress.end()
     if os.getpid() != process:
         sys.exit(ending.status)  # a forked child that ran on to the program's end
-    note_metrics(course, witnesses)
+    note_metrics(course, seen)
     sys.exit(
         close(
             course,
             ending,
             dialogue,
             folder,
-            score=lambda: (
-                None if waits_for_others else tell_scores(course, witnesses, dialogue)
-            ),
+            score=lambda: None if waits_for_others else tell_scores(course, seen, dialogue),
             draw=lambda: draw_runs(course) if is_chief else None,
         )
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from lrdsl.diagnostics import Diagnostic, Label
 from lrdsl.planning.stalls import Judge, Look, Rules
 from lrdsl.records import dataclass, field
+from lrdsl.source import Span
 from lrdsl.suggest import suggest
 
 Row: TypeAlias = Mapping[str, float]
@@ -173,6 +175,16 @@ def rows_of(metrics: Iterable[Row] | Mapping[str, Sequence[float]]) -> tuple[Row
     return tuple(
         dict(zip(metrics, row, strict=True)) for row in zip(*metrics.values(), strict=True)
     )
+
+
+def missing_in(there: Iterable[str], metrics: Mapping[str, Span]) -> list[Diagnostic]:
+    """Return what is wrong where none of the epochs of a training has a metric."""
+    names, found = tuple(there), []
+    for name, span in metrics.items():
+        if name not in names:
+            message, label, repair = told_of(MetricError(name, 0, names))
+            found.append(Diagnostic("LRS606", message, Label(span, label), help=repair))
+    return found
 
 
 def observation(row: Row, metric: str, epoch: int) -> float | None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_SIZE = 8.5  # points, of the numbers at an axis
+_MOST_WIDE = 38.0  # points, of the numbers of the axis of values
+
+
 def prepare(sheet: Sheet, ax: Axes) -> None:
     """Give empty axes the sheet's limits, scale and colour."""
     ax.set_xlim(0.0, sheet.length)
@@ -34,16 +38,18 @@ def draw_value_axis(sheet: Sheet, ax: Axes) -> None:
     labels = format_ticks(ticks, is_log=sheet.scale.is_log)
     ax.set_yticklabels(labels)
     ax.grid(axis="y", color=sheet.theme.faint, linewidth=0.5, alpha=0.6)
-    ax.tick_params(axis="y", length=0, pad=5, labelsize=8.5, labelcolor=sheet.theme.ink)
+    widest = max((text_width(label, _SIZE) for label in labels), default=0.0)
+    # The margin is as wide as it is: labels of many digits are written smaller.
+    size = _SIZE * min(1.0, _MOST_WIDE / max(widest, 1.0))
+    ax.tick_params(axis="y", length=0, pad=5, labelsize=size, labelcolor=sheet.theme.ink)
     for side in ("left", "right", "top"):
         ax.spines[side].set_visible(False)
     name = sheet.title
     if sheet.scale.is_log:
         name += " (log scale)"
-    widest = max((text_width(label, 8.5) for label in labels), default=0.0)
     # Closer to wide labels, which leave it less of the margin.
     ax.set_ylabel(
-        name, size=9, color=sheet.theme.soft, labelpad=max(min(7.0, 40.0 - widest), -3.0)
+        name, size=9, color=sheet.theme.soft, labelpad=max(min(7.0, 40.0 - widest), 0.0)
     )
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrdsl.highlights import Highlights, highlights
+from lrdsl.highlights import Highlights, highlights, in_figures
 from lrdsl.plotting.placement import Box, place
 from lrdsl.plotting.style import text_width
 from lrdsl.plotting.view import MOST_BANDS, MOST_DIAMONDS, View
-from lrdsl.scales import Floats, format_rate
+from lrdsl.scales import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,10 +121,12 @@ def _write(
 
 
 def _notes(view: View, marks: Highlights) -> list[_Note]:
-    first, peak, last = (format_rate(v) for v in (marks.first, marks.peak, marks.last))
+    first, peak, last = in_figures(marks)
     start, top, end = (view.time(t) for t in (0.0, marks.peak_time, marks.last_time))
     if float(view.y.min()) == float(view.y.max()):
         return [_Note("constant", first, start, view.clip(marks.first))]
+    if start == end:
+        return [_Note("the only step", first, start, view.clip(marks.first))]
     if top == end:
         return [
             _Note("first", first, start, view.clip(marks.first)),

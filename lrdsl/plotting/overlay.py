@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 HEADROOM = 22.0
 """Points above the curves, for their names and numbers of events."""
 
+BROAD: dict[str, Any] = {"linewidth": 6.0, "alpha": 0.35, "linestyle": "-"}
+"""The look of a curve that others are read against."""
+
+THIN: dict[str, Any] = {"linewidth": 1.7}
+"""That of the others."""
+
 _DASHES: tuple[Any, ...] = (
     "-",
     (0, (6, 2)),
@@ -110,8 +116,8 @@ def draw_overlay(sheet: Overlay, ax: Axes, *, has_top: bool, has_bottom: bool) -
 def _draw_line(sheet: Overlay, ax: Axes, line: Line) -> None:
     x, y = line.x, np.clip(line.y, *sheet.limits()) if sheet.scale.is_log else line.y
     colour, dashes = look_of(line.number, sheet.theme)
-    broad: dict[str, Any] = {"linewidth": 6.0, "alpha": 0.35, "linestyle": "-", "zorder": 3}
-    thin: dict[str, Any] = {"linewidth": 1.7, "linestyle": dashes, "zorder": 4}
+    broad = {**BROAD, "zorder": 3}
+    thin = {**THIN, "linestyle": dashes, "zorder": 4}
     dots: dict[str, Any] = {"linestyle": "", "marker": "o", "clip_on": False, "zorder": 5}
     if line.is_dotted:
         ax.plot(x, y, markersize=3.2, color=colour, **dots)

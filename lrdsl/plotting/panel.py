@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_CYCLES = 60
 _MOST_DOTS = 40
 _FILLED = 1200  # points of the edge of what is filled
+_NUMBER_GAP = 3.0  # points, between the numbers of two segments
 _WORD_GAP = 5.0  # points, between the words over a segment
 
 
@@ -67,6 +69,7 @@ def _draw_segments(view: View, ax: Axes) -> None:
     if len(segments) > MOST_BANDS:
         return
     all_named = None not in view.names
+    taken = -math.inf  # of the last number without a name, in points
     for i, (segment, name) in enumerate(zip(segments, view.names, strict=True)):
         start, end = view.time(segment.start), view.time(segment.end)
         ax.axvspan(start, end, facecolor=view.theme.bands[i % 2], edgecolor="none", zorder=0)
@@ -85,6 +88,13 @@ def _draw_segments(view: View, ax: Axes) -> None:
                     zorder=1,
                 )
         number = "" if all_named else str(view.first_number + i)
+        if name is None:
+            # Of many narrow segments, the numbers that there is room for.
+            half = text_width(number, 8, bold=True) / 2
+            middle = (start + end) / 2 / view.length * view.width
+            if middle - half < taken:
+                continue
+            taken = middle + half + _NUMBER_GAP
         _draw_name(view, ax, (start + end) / 2, number, segment, name)
 
 

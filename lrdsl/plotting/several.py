@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrdsl.highlights import highlights, length_in_words, main_target
+from lrdsl.highlights import highlights, in_figures, length_in_words, main_target
 from lrdsl.plotting import page
 from lrdsl.plotting.below import Told
-from lrdsl.plotting.overlay import Overlay, Panel, draw_overlay, look_of
+from lrdsl.plotting.overlay import BROAD, THIN, Overlay, Panel, draw_overlay, look_of
 from lrdsl.plotting.sheet import Clocks, common_clocks
 from lrdsl.plotting.style import Look, elided, look, style, text_width
 from lrdsl.plotting.view import title
 from lrdsl.records import dataclass, field
 from lrdsl.render import visible
-from lrdsl.scales import format_rate, format_time
+from lrdsl.scales import format_time
 from lrdsl.stamp import stamp
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def rows_of(plans: Together) -> list[tuple[int, Sequence[str]]]:
     for number, (name, plan) in enumerate(zip(plans.names, plans.plans, strict=True)):
         marks = highlights(plan, main_target(plan))
         when = format_time(marks.peak_time * float(plans.factors[number]))
-        first, peak, last = map(format_rate, (marks.first, marks.peak, marks.last))
+        first, peak, last = in_figures(marks)
         rows.append((number, (name, first, peak, f"{plans.unit} {when}", last)))
     return rows
 
@@ -139,7 +139,7 @@ def compose(what: Composition, look: Look) -> Figure:
         y -= page.GAP
     page.draw_title(figure, height, look, what.title, what.notes)
     if what.rows:
-        _draw_rows(figure, height, look, what.rows, what.told.height())
+        _draw_rows(figure, height, look, what)
     what.told.draw(figure, height, look.theme)
     return figure
 
@@ -148,12 +148,13 @@ def _draw_rows(
     figure: Figure,
     height: float,
     look: Look,
-    rows: Sequence[tuple[int, Sequence[str]]],
-    above: float,
+    what: Composition,
 ) -> None:
     """Draw the table of first, highest and last values."""
     from matplotlib.lines import Line2D
 
+    rows, above = what.rows, what.told.height()
+    grounds = {line.number for line in what.panels[0].lines if line.is_ground}
     cells = [_HEADS, *(cells for _, cells in rows)]
     widths = [max(text_width(row[i], 8, bold=True) for row in cells) + 16 for i in range(1, 5)]
     ends = [page.WIDE * 72 - sum(widths[i + 1 :]) for i in range(4)]
@@ -175,9 +176,8 @@ def _draw_rows(
             colour, dashes = look_of(rows[at - 1][0], look.theme)
             x = page.LEFT / page.WIDTH
             ends_of_sample = [x, x + 24 / 72 / page.WIDTH]
-            figure.add_artist(
-                Line2D(ends_of_sample, [y] * 2, color=colour, linestyle=dashes, linewidth=1.7)
-            )
+            style = BROAD if rows[at - 1][0] in grounds else {**THIN, "linestyle": dashes}
+            figure.add_artist(Line2D(ends_of_sample, [y] * 2, color=colour, **style))
             name = elided(visible(row[0]), 8, room)
             left = (page.LEFT + 32 / 72) / page.WIDTH
             figure.text(

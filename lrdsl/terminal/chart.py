@@ -294,8 +294,9 @@ def _legend(legend: Sequence[_Mark], sheet: _Sheet, ink: Ink) -> list[str]:
     if not marks:
         return []
     length = len(indent) + sum(1 + len(text) + len(gap) for _, text in marks) - len(gap)
-    if length <= sheet.width:
-        return [indent + gap.join(mark + text for mark, text in marks)]
+    for start in (indent, ""):
+        if length - len(indent) + len(start) <= sheet.width:
+            return [start + gap.join(mark + text for mark, text in marks)]
     return [mark + ink.fit(text, sheet.width - 1) for mark, text in marks]
 
 

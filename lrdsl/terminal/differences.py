@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrdsl.highlights import length_in_words
+from lrdsl.highlights import length_in_words, saved_after
 from lrdsl.render import visible
 from lrdsl.scales import format_rate, format_time
 from lrdsl.terminal.ink import wrap
@@ -121,5 +121,5 @@ def _snapshots(name: str, plan: Plan) -> str:
         return f"{text} and keeps {options.keep}"
     if options is not None and options.best is not None:
         return f"{text} and keeps the best {options.best} by {options.monitor}"
-    times = [format_time(one.time) for one in plan.snapshots[:4]]
+    times = [format_time(saved_after(plan, one)) for one in plan.snapshots[:4]]
     return f"{text} (after {', '.join(times)}{', …' if count > 4 else ''})" if times else text

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrdsl.highlights import highlights, length_in_words, main_target
+from lrdsl.highlights import highlights, in_figures, length_in_words, main_target
 from lrdsl.render import display_width
-from lrdsl.scales import Floats, format_rate, format_ticks, format_time, joint_scale
+from lrdsl.scales import Floats, format_ticks, format_time, joint_scale
 from lrdsl.terminal.canvas import (
     Cells,
     Clock,
@@ -200,8 +200,7 @@ def _table(plans: Together, width: int, ink: Ink) -> list[str]:
     for at, (name, plan) in enumerate(zip(plans.names, plans.plans, strict=True)):
         marks = highlights(plan, main_target(plan))
         when = format_time(marks.peak_time * float(plans.factors[at]))
-        values = (format_rate(value) for value in (marks.first, marks.peak, marks.last))
-        first, peak, last = values
+        first, peak, last = in_figures(marks)
         rows.append((name, first, peak, f"{plans.unit} {when}", last))
     widths = [max(len(row[i]) for row in rows) for i in range(1, 5)]
     room = width - sum(widths) - 2 * len(widths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from lrdsl.highlights import Highlights, highlights, saved_after
+from lrdsl.highlights import Highlights, highlights, in_figures, saved_after
 from lrdsl.render import display_width
 from lrdsl.scales import format_rate, format_time
 from lrdsl.terminal.chart import event_numbers
@@ -24,10 +24,11 @@ _T = TypeVar("_T")
 def values(plan: Plan, target: str, width: int, ink: Ink) -> list[str]:
     """Return what a target begins with, reaches and ends with."""
     marks = highlights(plan, target)
+    first, peak, last = in_figures(marks)
     rows = [
-        ("first", format_rate(marks.first), ""),
-        ("peak", format_rate(marks.peak), f"at {_moment(plan, marks, width)}"),
-        ("last", format_rate(marks.last), "" if marks.is_executed else "at the end"),
+        ("first", first, ""),
+        ("peak", peak, f"at {_moment(plan, marks, width)}"),
+        ("last", last, "" if marks.is_executed else "at the end"),
     ]
     widest = max(len(value) for _, value, _ in rows)
     return [

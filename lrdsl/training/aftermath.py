@@ -13,17 +13,17 @@ from lrdsl.training.run_folder import RUN_PICTURE, SNAPSHOTS
 
 if TYPE_CHECKING:
     from lrdsl.training.scoring import Scores
-    from lrdsl.training.witness import Validation, Witness
+    from lrdsl.training.witness import Seen, Validation
 
-_MOST = 4
+MOST = 4
 """Of so many fits pictures are drawn and models scored: a search makes hundreds."""
 
 
-def note_metrics(course: Course, witnesses: Mapping[Path, Witness]) -> None:
+def note_metrics(course: Course, seen: Mapping[Path, Seen]) -> None:
     """Hand what was seen of each `fit` over to what is written of it."""
     for fit in course.fits:
-        if fit.folder in witnesses:
-            fit.metrics = tuple(witnesses[fit.folder].rows)
+        if fit.folder in seen:
+            fit.metrics = tuple(seen[fit.folder].rows)
 
 
 def draw_runs(course: Course) -> None:
@@ -37,20 +37,20 @@ def draw_runs(course: Course) -> None:
             _draw(fit)
 
 
-def tell_scores(course: Course, witnesses: Mapping[Path, Witness], dialogue: Dialogue) -> None:
+def tell_scores(course: Course, seen: Mapping[Path, Seen], dialogue: Dialogue) -> None:
     """Score the models that were saved, and their average, on what `fit` validated on."""
     for fit in _chosen(course):
-        witness = witnesses.get(fit.folder)
-        if fit.snapshots < 2 or witness is None or witness.validation is None:
+        validation = seen[fit.folder].validation if fit.folder in seen else None
+        if fit.snapshots < 2 or validation is None:
             continue
-        if hasattr(witness.validation.x, "__next__"):
+        if hasattr(validation.x, "__next__"):
             continue  # it can be read once only, and has been
         dialogue.say(
             f"scoring the {fit.snapshots} models and their average on the validation data "
             "(Ctrl-C leaves it out)"
         )
         try:
-            fit.scores = _score(fit.folder / SNAPSHOTS, witness.validation)
+            fit.scores = _score(fit.folder / SNAPSHOTS, validation)
         except KeyboardInterrupt:
             dialogue.say("left out")
             return
@@ -63,7 +63,7 @@ def tell_scores(course: Course, witnesses: Mapping[Path, Witness], dialogue: Dia
 
 def _chosen(course: Course) -> Iterator[Fit]:
     found = [fit for fit in course.fits if fit.agreed_to and fit.trouble is None]
-    yield from found[:_MOST]
+    yield from found[:MOST]
 
 
 def _draw(fit: Fit) -> None:

@@ -69,7 +69,7 @@ def forgotten(begins: int, program: Program) -> Diagnostic:
 
 def never_measured(epochs: range, fit: FitCall, program: Program) -> Iterator[Diagnostic]:
     """Yield the warning that no epoch of a `fit` measures a metric, for each such."""
-    if not all(map(fit.validates_later, epochs)):
+    if not epochs or not all(map(fit.validates_later, epochs)):
         return
     for name, span in program.metrics.items():
         if name.startswith("val_"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from lrdsl.records import dataclass
 from lrdsl.training.itinerary import metrics_in
 from lrdsl.training.progress import Progress
 
@@ -27,18 +27,27 @@ class Validation:
     steps: int | None
 
 
-class Witness(keras.callbacks.Callback):  # type: ignore[misc]
-    """Sees the epochs, batches and metrics of a `fit`, and tells of them as they come.
+@dataclass(slots=True, eq=False)
+class Seen:
+    """What was seen of a `fit`; it outlives the `fit`, and holds no model.
 
     Attributes:
         rows: the metrics of each epoch that is over, with its number.
-        validation: what the `fit` validates on, None where it does not.
+        has_validation: whether to keep what the `fit` validates on.
+        validation: that, None where it does not.
     """
 
-    def __init__(self, callback: Any, progress: Progress | None) -> None:
+    rows: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    has_validation: bool = True
+    validation: Validation | None = None
+
+
+class Witness(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sees the epochs, batches and metrics of a `fit`, and tells of them as they come."""
+
+    def __init__(self, callback: Any, progress: Progress | None, seen: Seen) -> None:
         super().__init__()
-        self.rows: list[tuple[int, dict[str, float]]] = []
-        self.validation: Validation | None = None
+        self._seen = seen
         self._callback = callback
         self._progress = progress
         self._epoch = 0
@@ -46,7 +55,8 @@ class Witness(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin."""
-        self.validation = _validation(self.model)
+        if self._seen.has_validation:
+            self._seen.validation = _validation(self.model)
         epochs = self.params["epochs"]
         self._tell(lambda progress: progress.begin(lambda: self._callback.plan, epochs))
 
@@ -68,7 +78,7 @@ class Witness(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Tell of the epoch."""
-        self.rows.append((epoch, metrics_in(logs)))
+        self._seen.rows.append((epoch, metrics_in(logs)))
         self._tell(lambda progress: progress.at_epoch_end(epoch, logs))
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -89,8 +99,8 @@ class Witness(keras.callbacks.Callback):  # type: ignore[misc]
 
 def add_witness(
     callback: Any, progress: Progress | None, *, is_one_place: Callable[[], bool]
-) -> Witness | None:
-    """Add a witness to the `fit` that begins; return it.
+) -> Seen:
+    """Add a witness to the `fit` that begins; return what it will have seen.
 
     Keras's own bar stays as it is where the program asks for it (`verbose=1` or `2`), and
     nothing is shown beside it in one place.  Where the program leaves it to Keras
@@ -102,8 +112,9 @@ def add_witness(
         is_one_place: whether what Keras prints goes where ours goes.
     """
     callback_list = _running_list(callback)
+    seen = Seen()
     if callback_list is None:
-        return None
+        return seen
     bars = [
         one for one in callback_list.callbacks if isinstance(one, keras.callbacks.ProgbarLogger)
     ]
@@ -114,12 +125,12 @@ def add_witness(
                 bar.verbose = 0
         else:
             progress = None
-    found = Witness(callback, progress)
+    found = Witness(callback, progress, seen)
     found.set_model(callback.model)
     found.set_params(callback.params)
     # The list is telling its callbacks to begin, one after the other: this one comes last.
     callback_list.callbacks.append(found)
-    return found
+    return seen
 
 
 def _running_list(callback: Any) -> Any | None:

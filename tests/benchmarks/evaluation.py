@@ -228,16 +228,16 @@ def compare_speed() -> None:
         [
             name,
             f"{speed[name]:,.3g} million steps/s",
-            f"{speed['lrdsl'] / speed[name]:,.2g}",
+            f"{speed['lrdsl'] / speed[name]:,.{0 if speed[name] < 10 else 1}f}",
             f"± {100 * spread(taken[name]):.0f}%",
-            right.get(name, "other curve" if name not in ("torch",) else "—"),
+            right.get(name, "—"),
         ]
         for name in cases
     ]
     left_out = f"Not installed here: {', '.join(missing)}. " if missing else ""
     show(
         "Ten million rates",
-        ["library", "speed", "lrdsl is so many times as fast", "spread", "nearest float32"],
+        ["library", "speed", "times the time of lrdsl", "spread", "nearest float32"],
         rows,
         left_out + machine(),
     )

@@ -123,7 +123,7 @@ def test_a_page_says_what_its_words_mean() -> None:
 def test_a_curve_that_reacts_to_metrics_is_drawn_as_the_range_of_what_may_happen() -> None:
     out = shown("plateau")
     assert out.startswith("plateau: falls by a factor whenever a metric stalls\n")
-    assert "⠤ if it never does   ∙ if val_loss stalls from the start   ░ between" in out
+    assert "⠤ if val_loss never stalls   ∙ if val_loss stalls from the start   ░ between" in out
     assert "o if val_loss stalls from the start" in shown("plateau", charset="ascii")
 
 

@@ -121,7 +121,7 @@ def test_the_suffixes_are_those_that_can_be_drawn() -> None:
 def test_a_picture_that_cannot_be_written_is_named() -> None:
     status, _, err = run("a.lrs", "-o", "none/a.png")
     assert status == 2
-    assert err == "Error: cannot write `none/a.png`: No such file or directory\n"
+    assert err == "Error: cannot write `none/a.png`: there is no folder `none`\n"
 
 
 @pytest.mark.parametrize(

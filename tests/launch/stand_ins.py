@@ -26,6 +26,7 @@ class StandInPlan:
     base: float | None = None
     bases: dict[str, float] = field(default_factory=dict)
     events: tuple[Any, ...] = ()
+    warnings: tuple[Any, ...] = ()
     log: tuple[dict[str, float], ...] = ()
     is_stopped: bool = False
 

@@ -6,9 +6,9 @@ import io
 import os
 import pty
 import re
+import select
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -111,13 +111,13 @@ def test_steps_are_named_where_the_schedule_counts_them() -> None:
 @pytest.fixture
 def terminal() -> Iterator[tuple[io.TextIOWrapper, Callable[[], str]]]:
     master, slave = pty.openpty()
-    os.set_blocking(master, False)
     stream = open(slave, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - a file descriptor
 
     def written() -> str:
-        with suppress(BlockingIOError):
-            return os.read(master, 1 << 16).decode()
-        return ""
+        found = b""
+        while select.select([master], [], [], 0.3)[0]:  # it comes through the system, in parts
+            found += os.read(master, 1 << 16)
+        return found.decode()
 
     yield stream, written
     stream.close()

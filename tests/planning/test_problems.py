@@ -505,6 +505,22 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "add `mode=max` where more is better, or `mode=min`",
     ),
     (
+        "«plateau(from=1, monitor=val_los)»",
+        NOTHING,
+        "LRS408",
+        "nobody can tell from its name which way `val_los` gets better",
+        "more or less of it?",
+        "did you mean `val_loss`? otherwise add `mode=max` where more is better, or `mode=min`",
+    ),
+    (
+        "«plateau(from=1, monitor=dice_coef)»",
+        NOTHING,
+        "LRS408",
+        "nobody can tell from its name which way `dice_coef` gets better",
+        "more or less of it?",
+        "add `mode=max` where more is better, or `mode=min`",
+    ),
+    (
         "1 until «stalled(score)» then 2",
         NOTHING,
         "LRS408",

@@ -606,6 +606,16 @@ def test_a_history_of_keras_is_replayed_as_it_is() -> None:
     assert made.replay({}).events == ()
 
 
+def test_a_history_without_the_metric_is_no_training_in_which_nothing_happened() -> None:
+    made = plan("plateau(from=0.1, monitor=val_loss)", 5, 1)
+    with pytest.raises(LrsError) as caught:
+        made.replay({"loss": [1.0, 0.1]})
+    (found,) = caught.value.diagnostics
+    assert found.code == "LRS606"
+    assert found.help == "there are `loss`; `val_…` needs `fit(validation_data=…)`"
+    assert made.replay(losses(1, 0.1)).events == ()  # as of epochs that did not validate
+
+
 @pytest.mark.parametrize(
     ("metrics", "error", "words"),
     [
