@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from lrdsl.highlights import curve, smallest_tick
 from lrdsl.records import dataclass
 from lrdsl.scales import Floats
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 12
 """Plans that are drawn together; more cannot be told apart."""
+
+_ROUNDING = 1e-9  # relative: less than float32, in which training uses values, can tell
 
 
 class DifferentClocks(ValueError):
@@ -90,14 +94,19 @@ class Together:
 def add_line(lines: list[Line], line: Line) -> None:
     """Add a line to others, or its names to the one that is the same curve."""
     for at, other in enumerate(lines):
-        same = len(other.x) == len(line.x) and bool(
-            (other.x == line.x).all() and (other.y == line.y).all()
-        )
-        if same:
+        if _alike(other, line):
             names = (*other.names, *line.names)
             lines[at] = Line(names, other.number, other.x, other.y, other.is_ground)
             return
     lines.append(line)
+
+
+def _alike(one: Line, other: Line) -> bool:
+    """Return whether two curves are the same, but for how their formulas are rounded."""
+    if len(one.x) != len(other.x) or (one.x != other.x).any():
+        return False
+    most = _ROUNDING * float(np.abs(one.y).max(initial=0.0))
+    return bool((np.abs(one.y - other.y) <= most).all())
 
 
 def together(names: Sequence[str], plans: Sequence[Plan]) -> Together:

@@ -48,6 +48,19 @@ CASES: dict[str, tuple[str, dict[str, int]]] = {
         "const(0.1) until 10 then exp(to=1e-6)",
         {"epochs": 100, "steps_per_epoch": 100},
     ),
+    "nearly-constant": (
+        "linear(from=0.1, to=0.10001)",
+        {"epochs": 10, "steps_per_epoch": 50},
+    ),
+    "fifty-segments": (
+        "0.1 until 2" + "".join(f" then 0.1 * 0.9 ^ {i} until {2 * i}" for i in range(2, 51)),
+        {"epochs": 100, "steps_per_epoch": 10},
+    ),
+    "one-falling-step": ("cosine(max=0.1)", {"epochs": 1, "steps_per_epoch": 1}),
+    "cycles-between-steps": (
+        "cosine(max=0.1, cycles=3) snapshot",
+        {"epochs": 10, "steps_per_epoch": 10},
+    ),
     "constant": ("1e-3", {"epochs": 10, "steps_per_epoch": 100}),
     "one-step": ("1e-3", {"epochs": 1, "steps_per_epoch": 1}),
     "few-steps": ("linear(from=0.1, to=0)", {"epochs": 3, "steps_per_epoch": 4}),

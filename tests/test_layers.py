@@ -29,6 +29,7 @@ LAYERS = (
     ("analysis.problems", "analysis.scope"),
     ("analysis.arguments", "analysis.names", "analysis.kinds", "analysis.terms"),
     ("analysis.places",),
+    ("analysis.calls",),
     ("analysis.expand",),
     ("analysis.check",),
     ("numeric.functions", "numeric.noise", "numeric.exact"),

@@ -94,6 +94,16 @@ def test_snapshots_are_listed_with_their_epoch_and_rate() -> None:
         assert re.search(rf"◆ {snapshot.index}  epoch {epoch}  rate [0-9.]+e-", text)
 
 
+def test_a_snapshot_is_listed_with_the_epochs_done_when_it_is_saved() -> None:
+    text = shown("cycles-between-steps")
+    assert re.search(r"◆ 1  epoch 3\.4  rate .*\n◆ 2  epoch 6\.7  rate .*\n◆ 3  epoch 10 ", text)
+
+
+def test_values_that_lie_close_together_are_told_apart() -> None:
+    text = shown("nearly-constant")
+    assert re.search(r"first  0\.1\npeak   0\.10001  at .*\nlast   0\.10001\n", text)
+
+
 def test_a_name_from_outside_cannot_write_escape_codes() -> None:
     plan = make_program(SourceText("0.1", "\x1b[2J.lrs")).plan(epochs=10, steps_per_epoch=2)
     text = preview(plan, 80, unicode=True, colour=False)

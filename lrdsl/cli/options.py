@@ -27,6 +27,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 STDIN = "-"
 _WIDEST = 400
 
+_PLAIN = {"→": "->", "≠": "!=", "×": "x", "…": "..."}
+"""Signs of our own, and what is written where the encoding lacks them."""
+
 
 class UnusableFile(click.ClickException):
     """A file that cannot be read or written: exit status 2, without a usage line."""
@@ -173,8 +176,9 @@ def make_plan(file: str, overrides: Sequence[str], horizon: Horizon) -> Plan:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Return whether to write colours: to a terminal, and unless NO_COLOR says otherwise."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    """Return whether to write colours: to a terminal that has some, unless NO_COLOR is set."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not is_plain
 
 
 def can_show(stream: TextIO, text: str) -> bool:
@@ -194,6 +198,9 @@ def terminal_width() -> int:
 def write(text: str, stream: TextIO) -> None:
     """Write `text` and a line end; what the stream's encoding lacks is written out."""
     encoding = stream.encoding or "ascii"
+    for sign, plain in _PLAIN.items():
+        if sign in text and not can_show(stream, sign):
+            text = text.replace(sign, plain)
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 

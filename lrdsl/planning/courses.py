@@ -183,7 +183,10 @@ def missing_in(there: Iterable[str], metrics: Mapping[str, Span]) -> list[Diagno
     for name, span in metrics.items():
         if name not in names:
             message, label, repair = told_of(MetricError(name, 0, names))
-            found.append(Diagnostic("LRS606", message, Label(span, label), help=repair))
+            primary = Label(span, label)
+            found.append(
+                Diagnostic(code="LRS606", message=message, primary=primary, help=repair)
+            )
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrdsl.plotting.axes import draw_clock, draw_upper_clock, draw_value_axis, prepare
 from lrdsl.plotting.events import RADIUS, draw_badge
-from lrdsl.plotting.placement import Box, apart, dense, place
+from lrdsl.plotting.placement import Box, apart, dense, gap_to, place
 from lrdsl.plotting.sheet import Clocks, Sheet
 from lrdsl.plotting.style import Look, Theme, elided, text_width
 from lrdsl.records import dataclass
@@ -39,6 +39,7 @@ _DASHES: tuple[Any, ...] = (
 )
 _SIZE = 8.5
 _LONGEST_NAME = 220.0  # points
+_FAR = 12.0  # points, from a curve to its name
 _MOST_DOTS = 40
 _ALIKE, _FEW = "all alike", 2
 
@@ -156,11 +157,15 @@ def _draw_names(sheet: Overlay, ax: Axes, taken: list[Box]) -> None:
     for at, (line, own) in enumerate(zip(lines, curves, strict=True)):
         others = [other for number, other in enumerate(curves) if number != at]
         far = np.array([[-1e4, -1e4]])
-        anchor = apart(own, np.concatenate(others) if others else far)
+        rest = np.concatenate(others) if others else far
+        anchor = apart(own, rest)
         name = _ALIKE if len(lines) == 1 and len(line.names) > _FEW else line.name
         text = elided(visible(name), _SIZE, _LONGEST_NAME)
         size = (text_width(text, _SIZE, bold=True), 9.5)
         box = place(anchor, size, within=room, curve=everything, lines=(), taken=taken)
+        # Beside another curve it would name that one; the table below names them all.
+        if gap_to(box, rest) < gap_to(box, own) > _FAR:
+            continue
         taken.append(box)
         written = ax.annotate(
             text,

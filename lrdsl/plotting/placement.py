@@ -97,6 +97,14 @@ def _distance(point: tuple[float, float], box: Box) -> float:
     return float(np.hypot(across, along))
 
 
+def gap_to(box: Box, points: Floats) -> float:
+    """Return how far a box is from the nearest of some points."""
+    x, y = points[:, 0], points[:, 1]
+    across = np.maximum(np.maximum(box.left - x, x - box.right), 0.0)
+    along = np.maximum(np.maximum(box.bottom - y, y - box.top), 0.0)
+    return float(np.hypot(across, along).min())
+
+
 def _points_in(box: Box, points: Floats) -> int:
     x, y = points[:, 0], points[:, 1]
     inside = (x >= box.left) & (x <= box.right) & (y >= box.bottom) & (y <= box.top)

@@ -66,6 +66,12 @@ def test_colour_needs_a_terminal_and_no_objection(monkeypatch: pytest.MonkeyPatc
     assert not has_colour(Stream())
 
 
+def test_a_terminal_without_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not has_colour(Stream())
+
+
 def test_an_encoding_decides_what_can_be_shown() -> None:
     assert can_show(Stream("utf-8"), "⣿")
     assert not can_show(Stream("ascii"), "⣿")
@@ -76,6 +82,12 @@ def test_what_an_encoding_lacks_is_written_out() -> None:
     stream = Stream("ascii")
     write("é\udce9", stream)
     assert stream.getvalue() == "\\xe9\\udce9\n"
+
+
+def test_signs_of_our_own_have_a_plain_form_where_an_encoding_lacks_them() -> None:
+    stream = Stream("latin-1")
+    write("plan ≠ run: 0.1 → 1 (10×) …", stream)
+    assert stream.getvalue() == "plan != run: 0.1 -> 1 (10×) ...\n"
 
 
 def test_columns_decide_the_width(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,7 +301,7 @@ def test_take_over_replaces_what_else_sets_the_rate_and_says_so(tmp_path: Path) 
     assert [one["name"] for one in fit["taken_over"]] == ["CosineDecay", "ReduceLROnPlateau"]
 
 
-def test_fit_that_begins_after_its_last_epoch_is_told_of_and_is_no_failure(
+def test_fit_that_begins_after_its_last_epoch_is_told_of_and_is_not_a_success(
     tmp_path: Path,
 ) -> None:
     write(
@@ -316,7 +316,7 @@ def test_fit_that_begins_after_its_last_epoch_is_told_of_and_is_no_failure(
     )
     write(tmp_path / "line.lrs", "linear(to=0)\n")
     done = train(tmp_path, "line.lrs", "train.py")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "train.py:7: LrsWarning:" in done.stderr
     assert "`fit` begins with epoch 3 and trains up to epoch 3: nothing runs" in done.stderr
 

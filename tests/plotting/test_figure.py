@@ -291,6 +291,32 @@ def test_the_picture_says_after_which_epochs_models_are_saved() -> None:
     assert "20 snapshots" in words_of("many-snapshots")
 
 
+def test_a_snapshot_is_made_after_the_last_step_of_its_cycle() -> None:
+    plan = plans.plan("cycles-between-steps")
+    steps = [one.step for one in plan.snapshots]
+    assert steps == [33, 66, 99]
+    assert "snapshots after epochs 3.4, 6.7 and 10" in words_of("cycles-between-steps")
+
+
+def test_the_numbers_of_narrow_segments_stand_where_there_is_room() -> None:
+    words = [text for text, _ in written(figure_of("fifty-segments"))]
+    numbers = {int(word) for word in words if word.isdecimal() and int(word) <= 50}
+    assert numbers >= {1, 2, 3, 11, 21, 49}
+    assert not {14, 24, 34, 44} <= {int(w) for w in words if w.isdecimal() and w[0] != "0"}
+
+
+def test_values_that_lie_close_together_are_told_apart() -> None:
+    words = words_of("nearly-constant")
+    assert "0.1" in words
+    assert "0.10001" in words
+
+
+def test_the_only_step_of_a_training_is_called_that() -> None:
+    words = words_of("one-falling-step")
+    assert "the only step" in words
+    assert "peak, last" not in words
+
+
 @pytest.mark.parametrize("points", [50, 2000])
 def test_both_sides_of_every_boundary_are_in_the_curve(points: int) -> None:
     text = "0.1 until 7.5 then 0.05 until 31 then 0.02 until 32 then 0.01"
