@@ -48,7 +48,11 @@ def test_the_ways_are_the_earliest_the_latest_and_none() -> None:
 @pytest.mark.parametrize(
     ("text", "earliest", "never"),
     [
-        ("0.1 until val_loss < 0.3 then 0", "if val_loss < 0.3 from the start", "if never val_loss < 0.3"),
+        (
+            "0.1 until val_loss < 0.3 then 0",
+            "if val_loss < 0.3 from the start",
+            "if never val_loss < 0.3",
+        ),
         (
             "0.1 until stalled(loss, patience=2) then 0",
             "if loss stalls from the start",

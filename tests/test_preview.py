@@ -96,7 +96,9 @@ def test_snapshots_are_listed_with_their_epoch_and_rate() -> None:
 
 def test_a_snapshot_is_listed_with_the_epochs_done_when_it_is_saved() -> None:
     text = shown("cycles-between-steps")
-    assert re.search(r"◆ 1  epoch 3\.4  rate .*\n◆ 2  epoch 6\.7  rate .*\n◆ 3  epoch 10 ", text)
+    assert re.search(
+        r"◆ 1  epoch 3\.4  rate .*\n◆ 2  epoch 6\.7  rate .*\n◆ 3  epoch 10 ", text
+    )
 
 
 def test_values_that_lie_close_together_are_told_apart() -> None:
@@ -121,7 +123,9 @@ def test_hundreds_of_segments_are_listed_in_part() -> None:
 
 def test_what_may_happen_lies_between_two_curves_that_are_named() -> None:
     text = shown("plateau")
-    assert "⠤ if val_loss never stalls   ∙ if val_loss stalls from the start   ░ between" in text
+    assert (
+        "⠤ if val_loss never stalls   ∙ if val_loss stalls from the start   ░ between" in text
+    )
     chart = [line for line in text.split("\n")[3:15] if "┤" in line or "│" in line]
     right = "".join(line.ljust(80)[79] for line in chart)
     assert re.fullmatch("⠉░+∙", right)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import lrdsl
+from lrdsl.picture import as_svg
 from lrdsl.plotting import SUFFIXES, save
 from lrdsl.program import make_program
 from lrdsl.source import SourceText
@@ -37,6 +38,15 @@ def test_a_picture_gives_back_the_text_that_was_drawn(
     assert found.is_genuine
     assert found.name == "a (1).lrs"
     assert found.training == "10 epochs of 3 steps = 30 steps"
+
+
+def test_a_picture_in_memory_holds_its_schedule_too(tmp_path: Path) -> None:
+    plan = lrdsl.loads(TEXTS["hard"]).plan(epochs=10)
+    path = tmp_path / "a.svg"
+    path.write_text(as_svg(plan), encoding="utf-8")
+    (found,) = read_stamp(path)
+    assert found.text == TEXTS["hard"]
+    assert found.is_genuine
 
 
 def test_values_from_outside_are_in_the_text(tmp_path: Path) -> None:

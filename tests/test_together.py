@@ -43,6 +43,19 @@ def test_curves_that_are_the_same_are_one_line_of_all_their_names() -> None:
     assert momentum.name == "peak=0.05 = peak=0.1 = peak=0.2"
 
 
+def test_curves_that_differ_by_the_rounding_of_their_formulas_are_the_same() -> None:
+    text = "let peak = {}  lr = cosine(max=peak)  weight_decay = 5e-4 * lr / peak"
+    made = [
+        plans.plan(text.format(peak), epochs=20, steps_per_epoch=50)
+        for peak in (0.03, 0.07, 0.11)
+    ]
+    values = [plan.values(target="weight_decay") for plan in made]
+    assert any((one != values[0]).any() for one in values[1:])
+    found = together(["a", "b", "c"], made)
+    assert [line.names for line in found.lines("weight_decay", 500)] == [("a", "b", "c")]
+    assert len(found.lines("lr", 500)) == 3
+
+
 def test_a_target_of_one_plan_alone_is_a_line_of_its_own() -> None:
     one = plans.plan(plans.RESNET)
     other = plans.plan("train 90 epochs of 390 steps  weight_decay = 0.1")

@@ -160,6 +160,23 @@ def test_several_files_are_drawn_together() -> None:
     assert "b.lrs            0.02  0.02  epoch 0" in out
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders() -> None:
+    for folder in ("old", "new"):
+        Path(folder).mkdir()
+        Path(folder, "a.lrs").write_text("0.1")
+    out = run("old/a.lrs", "new/a.lrs", "--epochs", "5")[1]
+    assert "old/a.lrs = new/a.lrs" in out or "A old/a.lrs" in out
+    _, _, err = run("old/a.lrs", "new/a.lrs", "--epochs", "5", "-o", "x.svg")
+    assert err == "wrote x.svg\n"
+    assert [one.name for one in read_stamp("x.svg")] == ["old/a.lrs", "new/a.lrs"]
+
+
+def test_standard_input_is_there_once() -> None:
+    status, _, err = run("-", "-", stdin="0.1")
+    assert status == 2
+    assert "`-` is given twice: standard input can be read once" in err
+
+
 def test_a_value_that_no_file_has_is_an_error_that_lists_what_there_is() -> None:
     Path("b.lrs").write_text("let low = 0.01\ntrain 90 epochs of 390 steps\nlr = low")
     status, out, err = run("a.lrs", "b.lrs", "lov=0.2")

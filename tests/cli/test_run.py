@@ -201,6 +201,44 @@ def test_a_log_by_steps_may_come_from_any_program() -> None:
     assert "plan = run at all 70 steps of the run, to six digits" in out
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_log_by_steps_may_be_a_table_of_another_kind(separator: str) -> None:
+    plan = lrdsl.loads(TEXT).plan(**HORIZON)
+    rows = [f"{step}{separator}{rate!r}\n" for step, rate in enumerate(plan.values().tolist())]
+    Path("steps.csv").write_text(f"step{separator}lr\n" + "".join(rows))
+    args = ("a.lrs", "--run", "steps.csv", "--epochs", "10", "--steps-per-epoch", "7")
+    status, out, _ = run(*args)
+    assert status == 0
+    assert "plan = run at all 70 steps of the run" in out
+
+
+def test_a_metric_that_the_run_did_not_log_is_named_with_its_log() -> None:
+    Path("r.lrs").write_text(REACTS)
+    Path("log.csv").write_text("epoch,lr,accuracy\n0,0.1,0.5\n")
+    status, _, err = run("r.lrs", "--run", "log.csv", "--steps-per-epoch", "7")
+    assert status == 1
+    assert "no epoch of `log.csv` has the metric `loss`" in err
+    assert "it has `accuracy`" in err
+
+
+def test_what_the_plan_supposes_of_metrics_that_are_not_known_is_said() -> None:
+    Path("r.lrs").write_text(REACTS)
+    Path("log.csv").write_text("epoch,lr\n0,0.1\n1,0.1\n")
+    args = ("r.lrs", "--run", "log.csv", "--epochs", "10", "--steps-per-epoch", "7")
+    out = run(*args)[1]
+    assert "the run tells of no metrics, so the plan is what happens without any; " in out
+    Path("log.csv").write_text("epoch,lr,loss\n0,0.1,1\n1,0.1,0.9\n")
+    out = run(*args)[1]
+    assert "from epoch 3 on the plan is as if nothing happened: the metrics end there" in out
+    assert "nothing happened" not in run("a.lrs", "--run", "run")[1]
+
+
+def test_a_run_is_laid_over_one_schedule() -> None:
+    status, _, err = run("a.lrs", "a.lrs", "--run", "run")
+    assert status == 2
+    assert "--run is laid over one schedule: give one FILE" in err
+
+
 def test_a_run_longer_than_the_plan_is_a_difference() -> None:
     status, out, _ = run("a.lrs", "--run", "run", "--epochs", "8")
     assert status == 1
@@ -226,6 +264,7 @@ def test_metrics_of_another_log_stand_below() -> None:
         ("x.csv", "epoch,loss\n0,1\n", "no column `learning_rate` or `lr`; it has `loss`"),
         ("x.csv", "step,lr\n0,abc\n", "line 2 of `x.csv` is no row of numbers"),
         ("x.csv", "step,lr\n-1,1\n", "line 2 of `x.csv` has no number of a step"),
+        ("x.csv", f"step,lr\n{'9' * 30},1\n", "line 2 of `x.csv` has no number of a step"),
         ("x.csv", "step,lr\n0\n", "line 2 of `x.csv` is no row of numbers"),
         ("x.csv", "step,lr\n", "`x.csv` has no step"),
         ("x.csv", "", "the log is empty"),

@@ -317,8 +317,11 @@ def test_fit_that_begins_after_its_last_epoch_is_told_of_and_is_not_a_success(
     write(tmp_path / "line.lrs", "linear(to=0)\n")
     done = train(tmp_path, "line.lrs", "train.py")
     assert done.returncode == 1, done.stderr
-    assert "train.py:7: LrsWarning:" in done.stderr
-    assert "`fit` begins with epoch 3 and trains up to epoch 3: nothing runs" in done.stderr
+    assert (
+        "lrdsl: fit 1 at train.py:7: `fit` begins with epoch 3 and trains up to epoch 3: "
+        "nothing runs; `epochs` counts from 0"
+    ) in done.stderr
+    assert "lrdsl: nothing was trained: no `fit` had an epoch to run" in done.stderr
 
 
 def test_interrupted_training_keeps_the_rates_so_far(tmp_path: Path) -> None:

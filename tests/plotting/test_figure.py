@@ -299,10 +299,10 @@ def test_a_snapshot_is_made_after_the_last_step_of_its_cycle() -> None:
 
 
 def test_the_numbers_of_narrow_segments_stand_where_there_is_room() -> None:
+    # Those of the key are below the panel, and no text covers another: see above.
     words = [text for text, _ in written(figure_of("fifty-segments"))]
-    numbers = {int(word) for word in words if word.isdecimal() and int(word) <= 50}
-    assert numbers >= {1, 2, 3, 11, 21, 49}
-    assert not {14, 24, 34, 44} <= {int(w) for w in words if w.isdecimal() and w[0] != "0"}
+    assert {"1", "2", "9", "49"} <= set(words)
+    assert "48" not in words
 
 
 def test_values_that_lie_close_together_are_told_apart() -> None:

@@ -98,6 +98,29 @@ def test_each_curve_has_its_name_beside_it_and_its_values_below(
     assert {"first", "peak", "at", "last", "epoch 5", "2.245e-10", "0.2"} <= set(found)
 
 
+def test_no_name_stands_beside_the_curve_of_another(
+    figures: list[Figure], tmp_path: Path
+) -> None:
+    peaks = [0.1 * number for number in range(1, MOST + 1)]
+    made = [
+        plans.plan(f"cosine(max={peak!r})", epochs=90, steps_per_epoch=10) for peak in peaks
+    ]
+    names = [f"curve {number}" for number in range(MOST)]
+    several.save_several(together(names, made), tmp_path / "a.png", "many")
+    (figure,) = figures
+    ax = figure.axes[0]
+    named = 0
+    for text, box in written(figure):
+        if text not in names or not ax.bbox.overlaps(box):
+            continue
+        named += 1
+        (x, y) = ax.transData.inverted().transform(box.get_points().mean(axis=0))
+        values = [float(plan.values(int(x * 10))) for plan in made]
+        above = ax.transData.inverted().transform((0, box.y1 + 45))[1] - y
+        assert abs(values[names.index(text)] - y) < above, text
+    assert named >= 3
+
+
 def test_a_picture_of_several_gives_all_their_texts_back(tmp_path: Path) -> None:
     for suffix in (".png", ".svg", ".pdf"):
         several.save_several(plans.values(), tmp_path / f"a{suffix}", "resnet.lrs")
