@@ -31,7 +31,7 @@ def manual() -> str:
 
 def _entry(command: click.Command, context: click.Context, shared: dict[str, str]) -> str:
     usage = " ".join(command.collect_usage_pieces(context))
-    parts = [f"#### `{context.command_path} {usage}`", *_paragraphs(command.help or "")]
+    parts = [f"### `{context.command_path} {usage}`", *_paragraphs(command.help or "")]
     rows, planning = [], False
     for parameter in command.params:
         record = parameter.get_help_record(context)

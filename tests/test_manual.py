@@ -26,7 +26,7 @@ def test_the_readme_says_of_each_command_what_its_help_says(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_one_example_and_a_row_in_the_table(name: str) -> None:
-    (entry,) = (part for part in manual().split("#### ") if part.startswith(f"`lrdsl {name} "))
+    (entry,) = (part for part in manual().split("### ") if part.startswith(f"`lrdsl {name} "))
     assert entry.count(f"\nExample: `lrdsl {name} ") == 1
     commands = README.read_text(encoding="utf-8").split("## Commands")[1]
     assert f"| `lrdsl {name}" in commands.partition("\n### ")[0]

@@ -45,7 +45,6 @@ def fmt(ctx: click.Context, files: tuple[str, ...], check: bool, diff: bool) -> 
         try:
             old = _read(file)
             new = _formatted(old, file)
-            found["changed" if new != old else "unchanged"] += 1
             if diff:
                 _show(old, new, file)
             elif check and new != old:
@@ -54,6 +53,7 @@ def fmt(ctx: click.Context, files: tuple[str, ...], check: bool, diff: bool) -> 
                 sys.stdout.buffer.write(new)
             elif not only_shows and new != old:
                 _replace(file, new)
+            found["changed" if new != old else "unchanged"] += 1
         except UnusableFile as error:
             error.show()
             found["unusable"] += 1

@@ -80,7 +80,14 @@ def survey_plateau(times: Times, parameters: dict[str, core.Core], span: Span) -
     rules_of(times, metric_of(parameters), parameters, span)
     factor = times.constant(parameters["factor"], "factor")
     if factor is not None and not 0 <= factor < 1:
-        _out_of_range(times, parameters["factor"], "factor", as_float(factor), "below 1", "0.5")
+        _out_of_range(
+            times,
+            parameters["factor"],
+            "factor",
+            as_float(factor),
+            "0 or above, below 1",
+            "0.5",
+        )
     if "rise" in parameters:
         rise = times.constant(parameters["rise"], "rise")
         if rise is not None and not 1 < rise < math.inf:

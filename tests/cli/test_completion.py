@@ -1,16 +1,19 @@
-"""What shells offer: commands, schedules, and the names that a schedule's `let`s declare."""
+"""What shells offer: commands, schedules, the names of their `let`s, codes and curves."""
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lrdsl.cli.main import COMMANDS
+from lrdsl.diagnostics import CODES
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -60,6 +63,8 @@ def offered(shell: str, line: str) -> list[str]:
         ("lrdsl train a", ["a.lrs"]),
         ("lrdsl train a.lrs p", ["peak=", "p"]),  # the shell adds its files to the last
         ("lrdsl values --for", ["--format"]),
+        ("lrdsl explain lrs10", [code for code in CODES if code.startswith("LRS10")]),
+        ("lrdsl curves cosine_", ["cosine_k_decay", "cosine_power", "cosine_wave"]),
     ],
 )
 def test_each_shell_is_offered_what_fits(shell: str, line: str, words: list[str]) -> None:
@@ -81,6 +86,53 @@ def test_each_shell_has_a_script(shell: str) -> None:
     if shell == "bash" and shutil.which("bash") is None:
         pytest.skip("click asks bash for its version")
     assert f"_LRDSL_COMPLETE={shell}_complete" in run(_LRDSL_COMPLETE=f"{shell}_source")
+
+
+@pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="needs bash")
+def test_bash_ends_a_word_only_where_it_is_over() -> None:
+    Path("my plan.lrs").write_text("0.1")
+    Path("lrdsl").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lrdsl "$@"\n')
+    Path("lrdsl").chmod(0o755)
+    typed = ("values a", "values a.lrs pe", "check mo", "check my", "fo")
+    assert typed_into_bash(typed) == [
+        "lrdsl values a.lrs |",
+        "lrdsl values a.lrs peak=|",
+        "lrdsl check more/|",
+        "lrdsl check my\\ plan.lrs |",
+        "lrdsl fo|",
+    ]
+
+
+def typed_into_bash(beginnings: tuple[str, ...]) -> list[str]:
+    """Return what a line of a real bash becomes at Tab, with a bar where the cursor is."""
+    import pty
+
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ.update(PATH=f"{Path.cwd()}:{os.environ['PATH']}", TERM="dumb", PS1="$ ")
+        os.execvp("bash", ["bash", "--norc", "-i"])
+
+    def until(mark: str) -> str:
+        seen, end = "", time.monotonic() + 30
+        while mark not in seen and time.monotonic() < end:
+            if select.select([terminal], [], [], 0.1)[0]:
+                seen += os.read(terminal, 65536).decode()
+        return seen
+
+    try:
+        script = 'eval "$(_LRDSL_COMPLETE=bash_source lrdsl)"; bind "set bell-style none"'
+        os.write(terminal, f'{script}; echo rea""dy\n'.encode())
+        assert "ready" in until("ready")
+        found = []
+        for beginning in beginnings:
+            os.write(terminal, f"lrdsl {beginning}\t|".encode())
+            found.append("lrdsl" + until("|").rpartition("lrdsl")[2])
+            os.write(terminal, b"\x15")
+        return found
+    finally:
+        os.write(terminal, b"\x15exit\n")
+        os.close(terminal)
+        os.waitpid(process, 0)
 
 
 def test_completing_imports_nothing_heavy() -> None:

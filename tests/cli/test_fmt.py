@@ -120,6 +120,7 @@ def test_a_file_that_cannot_be_written_stays(monkeypatch: pytest.MonkeyPatch) ->
     status, _, err = run("loose.lrs")
     assert status == 2
     assert "cannot write `loose.lrs`: No space left on device" in err
+    assert err.endswith("\n1 file skipped\n")
     assert Path("loose.lrs").read_text() == LOOSE
     assert len(list(Path().iterdir())) == 3
 

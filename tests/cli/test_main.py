@@ -159,3 +159,19 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert process.wait() == READER_GONE
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize(("command", "collects"), [("plot", False), ("train", True)])
+def test_garbage_is_collected_where_a_command_may_run_for_long(
+    command: str, collects: bool
+) -> None:
+    program = (
+        "import gc, sys\n"
+        "from lrdsl.cli.main import main\n"
+        f"sys.argv = ['lrdsl', {command!r}, '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(gc.isenabled(), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == str(collects)

@@ -533,7 +533,15 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         NOTHING,
         "LRS408",
         "`factor` cannot be 1",
-        "must be below 1",
+        "must be 0 or above, below 1",
+        "write 0.5",
+    ),
+    (
+        "plateau(from=1, factor=«-0.5»)",
+        NOTHING,
+        "LRS408",
+        "`factor` cannot be -0.5",
+        "must be 0 or above, below 1",
         "write 0.5",
     ),
     (
