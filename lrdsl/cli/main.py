@@ -180,7 +180,7 @@ def main() -> None:
     # A command that is over at once makes little garbage, and importing matplotlib much that
     # is none: looking through it, once more at the end, took a fifth of the time of a picture.
     gc.disable()
-    atexit.register(lambda: gc.isenabled() or gc.freeze())
+    atexit.register(lambda: None if gc.isenabled() else gc.freeze())
     if COMPLETION in os.environ:
         from lrdsl.cli.shells import register
 

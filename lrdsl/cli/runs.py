@@ -81,7 +81,7 @@ def _plan(
     if metrics is not None and program.reactive is not None:
         return plan_of(program, filled, metrics)
     plan = plan_of(program, filled, None)
-    if program.reactive is None or not run.metrics:
+    if program.reactive is None or not any(run.metrics):
         return plan
     assert plan.horizon.total is not None
     see_all_there(program, run.metrics, str(path))

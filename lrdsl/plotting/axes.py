@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _SIZE = 8.5  # points, of the numbers at an axis
-_MOST_WIDE = 38.0  # points, of the numbers of the axis of values
+_MOST_WIDE = 36.0  # points, of the numbers of the axis of values
 
 
 def prepare(sheet: Sheet, ax: Axes) -> None:
@@ -49,7 +49,7 @@ def draw_value_axis(sheet: Sheet, ax: Axes) -> None:
         name += " (log scale)"
     # Closer to wide labels, which leave it less of the margin.
     ax.set_ylabel(
-        name, size=9, color=sheet.theme.soft, labelpad=max(min(7.0, 40.0 - widest), 0.0)
+        name, size=9, color=sheet.theme.soft, labelpad=max(min(7.0, 40.0 - widest), 2.0)
     )
 
 

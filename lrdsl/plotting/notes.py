@@ -123,7 +123,8 @@ def _write(
 def _notes(view: View, marks: Highlights) -> list[_Note]:
     first, peak, last = in_figures(marks)
     start, top, end = (view.time(t) for t in (0.0, marks.peak_time, marks.last_time))
-    if float(view.y.min()) == float(view.y.max()):
+    # Beside what else may happen, that nothing does is no property of the schedule.
+    if not view.ways and float(view.y.min()) == float(view.y.max()):
         return [_Note("constant", first, start, view.clip(marks.first))]
     if start == end:
         return [_Note("the only step", first, start, view.clip(marks.first))]

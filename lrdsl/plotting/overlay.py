@@ -40,6 +40,7 @@ _DASHES: tuple[Any, ...] = (
 _SIZE = 8.5
 _LONGEST_NAME = 220.0  # points
 _FAR = 12.0  # points, from a curve to its name
+_MIDDLING = (1.0, 0.2, 0.0)  # how much it counts that a name stands amid its curve
 _MOST_DOTS = 40
 _ALIKE, _FEW = "all alike", 2
 
@@ -158,13 +159,16 @@ def _draw_names(sheet: Overlay, ax: Axes, taken: list[Box]) -> None:
         others = [other for number, other in enumerate(curves) if number != at]
         far = np.array([[-1e4, -1e4]])
         rest = np.concatenate(others) if others else far
-        anchor = apart(own, rest)
         name = _ALIKE if len(lines) == 1 and len(line.names) > _FEW else line.name
         text = elided(visible(name), _SIZE, _LONGEST_NAME)
         size = (text_width(text, _SIZE, bold=True), 9.5)
-        box = place(anchor, size, within=room, curve=everything, lines=(), taken=taken)
-        # Beside another curve it would name that one; the table below names them all.
-        if gap_to(box, rest) < gap_to(box, own) > _FAR:
+        for middling in _MIDDLING:
+            anchor = apart(own, rest, middling)
+            box = place(anchor, size, within=room, curve=everything, lines=(), taken=taken)
+            if not gap_to(box, rest) < gap_to(box, own) > _FAR:
+                break
+        else:
+            # Beside another curve it would name that one; the table below names them all.
             continue
         taken.append(box)
         written = ax.annotate(

@@ -128,12 +128,18 @@ def dense(points: Floats, gap: float) -> Floats:
     return np.concatenate([inner, points[-1:]])
 
 
-def apart(own: Floats, others: Floats) -> tuple[float, float]:
-    """Return the point of a curve that is furthest from all others, its middle at best."""
+def apart(own: Floats, others: Floats, middling: float = 1.0) -> tuple[float, float]:
+    """Return the point of a curve that is furthest from all others, its middle at best.
+
+    Args:
+        own: points of the curve, close together.
+        others: those of the others.
+        middling: how much its middle counts.
+    """
     candidates = own[np.linspace(0, len(own) - 1, 41).astype(int)[4:-4]]
     near = others[:: max(len(others) // 2000, 1)]
     gaps = np.hypot(*(candidates[:, None, :] - near[None, :, :]).transpose(2, 0, 1)).min(axis=1)
     # Far enough is far enough: then rather in the middle.
     middle = np.abs(np.arange(len(candidates)) - len(candidates) / 2)
-    best = candidates[int(np.argmax(np.minimum(gaps, 40.0) - middle))]
+    best = candidates[int(np.argmax(np.minimum(gaps, 40.0) - middling * middle))]
     return float(best[0]), float(best[1])

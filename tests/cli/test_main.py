@@ -45,7 +45,8 @@ def test_help_lists_and_mistyped_names_import_nothing_heavy(args: tuple[str, ...
 
 def test_check_imports_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "a.lrs").write_text(
-        "train 90 epochs of 390 steps lr = warmup(5) then cosine(max=0.1) until 60 then exp(0.1)"
+        "train 90 epochs of 390 steps\n"
+        "lr = warmup(5) then cosine(max=0.1) until 60 then exp(0.1)"
     )
     assert imported_by("check", str(tmp_path / "a.lrs")) == set()
 

@@ -170,6 +170,8 @@ def test_what_may_happen_is_shaded_and_each_edge_has_its_name() -> None:
     assert "shaded: what may happen" in words
     assert "if val_loss stalls from the start" in words
     assert "if val_loss never stalls" in words
+    assert "first and peak" in words
+    assert "constant" not in words
     assert "1.907e-7" in words  # where the earliest ends
     assert "at the last moment" not in words  # that is the very end of the curve
     assert "if every condition holds at the last moment" in words_of("two-reactions")
