@@ -119,7 +119,7 @@ def outlook(plan: Plan) -> Outlook | None:
 def looks_before(plan: Plan, epoch: int) -> bool:
     """Return whether metrics of the epochs before `epoch` have a say in a plan."""
     asking = Unmeasured(epoch)
-    make_plan(plan.program, *plan.asked, plan.base, plan.bases, asking)
+    make_plan(plan.program, *plan.asked, plan.base, plan.bases, plan.own, asking)
     return bool(asking.asked)
 
 

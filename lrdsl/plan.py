@@ -186,6 +186,7 @@ class Plan:
         length: the same in `unit`.
         base: the optimizer's own rate, where it was given.
         bases: the own rates of the parts of a `MultiOptimizer`, where they were given.
+        own: the optimizer's own values of other targets, by target, where they were given.
         snapshots: the models to be saved, in order.
         snapshot_options: which of them stay, None where the program asks for none.
         warnings: what the training will not reach or not save, and the program's own advice.
@@ -203,6 +204,7 @@ class Plan:
     length: Fraction
     base: float | None
     bases: Mapping[str, float]
+    own: Mapping[str, float]
     snapshots: tuple[Snapshot, ...]
     snapshot_options: SnapshotOptions | None
     warnings: tuple[Diagnostic, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
-from math import isfinite, isnan
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from lrdsl import core, limits
@@ -31,10 +31,11 @@ from lrdsl.planning.horizon import Horizon, make_horizon
 from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.reactions import Reaction, Reactions
-from lrdsl.planning.verify import LARGEST, find_fault
+from lrdsl.planning.values import own_values
+from lrdsl.planning.verify import LARGEST, verify
 from lrdsl.records import replace
 from lrdsl.source import Span
-from lrdsl.targets import RATE, is_rate, main
+from lrdsl.targets import RATE, main
 
 if TYPE_CHECKING:
     from lrdsl.program import Program
@@ -53,6 +54,7 @@ def make_plan(
     steps: int | None,
     base: float | None,
     bases: Mapping[str, float],
+    own: Mapping[str, float],
     course: Course | None = None,
 ) -> Plan:
     """Bind a program; see `Program.plan`.
@@ -79,7 +81,7 @@ def make_plan(
     problems = Problems()
     formulas: dict[str, Formula] = {}
     parts: dict[str, tuple[Part, ...]] = {}
-    binder = Binder(horizon, problems, base, _own_rates(program.targets, bases))
+    binder = Binder(horizon, problems, base, own_values(program.targets, bases, own))
     reactions = Reactions(horizon, problems, course)
     targets = {name: reactions.target(name, node) for name, node in program.checked.targets}
     if problems.errors:  # what metrics did is not known, so there is nothing to bind
@@ -93,7 +95,7 @@ def make_plan(
         asking += [one for _, node in program.checked.targets for one in _asking_in(node)]
     options = _options(asking, Layout(horizon, problems))
     if not problems.errors:
-        _verify(formulas, parts, horizon, problems)
+        verify(formulas, parts, horizon, problems)
     if problems.errors:
         raise LrsError(problems.errors, source)
     _tell_cuts(binder.cuts, horizon, problems)
@@ -120,6 +122,7 @@ def make_plan(
         horizon.in_unit(end),
         base,
         dict(bases),
+        dict(own),
         _snapshots(dues, formulas[lr], horizon, problems),
         options,
         (*program.warnings, *(w for w in problems.warnings if w not in known)),
@@ -159,7 +162,7 @@ def suppose(plan: Plan, first: int, *, compares: bool = True) -> Plan:
 
 
 def _again(plan: Plan, course: Course) -> Plan:
-    return make_plan(plan.program, *plan.asked, plan.base, plan.bases, course)
+    return make_plan(plan.program, *plan.asked, plan.base, plan.bases, plan.own, course)
 
 
 def _events(
@@ -196,19 +199,6 @@ def _event(
     )
 
 
-def _own_rates(
-    targets: Sequence[str], bases: Mapping[str, float]
-) -> dict[str, Mapping[str, float]]:
-    """Return the own rates of the parts that each rate is for."""
-    own: dict[str, Mapping[str, float]] = {
-        f"{part}.{RATE}": {part: rate} for part, rate in bases.items()
-    }
-    rest = {part: rate for part, rate in bases.items() if f"{part}.{RATE}" not in targets}
-    # Where every part has a rate of its own, `lr` is but a name for what they are made of.
-    own[RATE] = rest or bases
-    return own
-
-
 def _no_length(program: Program) -> Diagnostic:
     node = program.checked.targets[0][1]
     wanting = next((s for _, n in program.checked.targets for s in _needs_length(n)), node.span)
@@ -227,59 +217,6 @@ def _needs_length(node: core.Core) -> list[Any]:
     if isinstance(node, core.For):
         return []
     return [span for child in core.children(node) for span in _needs_length(child)]
-
-
-def _verify(
-    formulas: dict[str, Formula],
-    parts: dict[str, tuple[Part, ...]],
-    horizon: Horizon,
-    problems: Problems,
-) -> None:
-    assert horizon.total is not None
-    for name, formula in formulas.items():
-        fault = find_fault(
-            formula,
-            horizon.total,
-            whole_ticks=horizon.step is not None,
-            negative=not is_rate(name),
-        )
-        if fault is None:
-            continue
-        part = next((p for p in reversed(parts[name]) if p.start <= fault.tick), parts[name][0])
-        when = horizon.describe(fault.tick)
-        epochs = horizon.in_epochs(fault.tick)
-        if horizon.step is not None and horizon.unit != "steps" and epochs is not None:
-            when = f"step {int(fault.tick):,} (epoch {float(epochs):.6g})"
-        else:
-            when = f"{horizon.unit.removesuffix('s')} {float(horizon.in_unit(fault.tick)):.10g}"
-        what = "rate" if name == RATE else f"rate `{name}`" if is_rate(name) else f"`{name}`"
-        if fault.value is None:
-            problems.add(
-                "LRS403",
-                f"the {what} cannot be shown to be finite and not negative",
-                part.span,
-                f"unsettled from {when} on",
-                help="bound it: `clip(…, 0, 1)`",
-            )
-        elif isfinite(fault.value) and abs(fault.value) <= LARGEST:
-            problems.add(
-                "LRS404",
-                f"the {what} is negative at {when}",
-                part.span,
-                f"comes to {fault.value:.6g} there",
-                help="keep it above zero: `max(…, 0)`",
-            )
-        else:
-            problems.add(
-                "LRS403",
-                f"the {what} is not finite at {when}",
-                part.span,
-                f"comes to {fault.value:.6g} there"
-                + (", beyond float32" if isfinite(fault.value) else ""),
-                help="check the formula there: 0 / 0, or a root of what is below zero?"
-                if isnan(fault.value)
-                else "check the formula there, or bound it: `min(…, 1)`",
-            )
 
 
 def _tell_cuts(cuts: Sequence[Cut], horizon: Horizon, problems: Problems) -> None:

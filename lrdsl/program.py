@@ -22,12 +22,16 @@ from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression, print_file
+from lrdsl.targets import is_rate
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
 LetValue: TypeAlias = str | float | int | Fraction
 """A value for a `let` from outside: the language's own text, or a number."""
+
+_SUPPOSED = 0.9
+"""What stands for an optimizer's momentum or decay where a text alone is looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +96,26 @@ class Program:
 
     @cached_property
     def needs_base(self) -> bool:
-        """Whether the curve depends on the optimizer's own rate."""
+        """Whether a rate depends on the optimizer's own rate."""
+        asking = (is_rate(name) and _mentions_base(node) for name, node in self.checked.targets)
+        return any(asking) or any(map(is_rate, self.starts_from_own))
+
+    @cached_property
+    def needs_own(self) -> tuple[str, ...]:
+        """The targets that depend on the optimizer's own values, other than its rates."""
+        return tuple(
+            name
+            for name, node in self.checked.targets
+            if not is_rate(name) and (_mentions_base(node) or name in self.starts_from_own)
+        )
+
+    @cached_property
+    def starts_from_own(self) -> frozenset[str]:
+        """The targets that the optimizer's own value shapes, where nothing is measured."""
         from lrdsl.planning.bind import Binder
         from lrdsl.planning.courses import Recorded
         from lrdsl.planning.reactions import Reactions
 
-        if any(_mentions_base(node) for _, node in self.checked.targets):
-            return True
         train = self.train
         horizon, _ = make_horizon(
             train,
@@ -107,11 +124,16 @@ class Program:
             None,
         )
         problems = Problems()
-        binder = Binder(horizon, problems, base=1.0)
+        known = {name: {"": _SUPPOSED} for name in self.targets}
+        binder = Binder(horizon, problems, base=1.0, own=known)
         nothing_measured = Reactions(horizon, problems, Recorded())
         for name, node in self.checked.targets:
             binder.target(name, nothing_measured.target(name, node))
-        return binder.used_base
+        return frozenset(binder.starts_from_own)
+
+    def supposed(self) -> dict[str, float]:
+        """Return own values for `plan` where the optimizer's are not known yet."""
+        return dict.fromkeys(self.needs_own, _SUPPOSED)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Return the curve, which a notebook shows."""
@@ -127,6 +149,7 @@ class Program:
         steps: int | None = None,
         base: float | None = None,
         bases: Mapping[str, float] | None = None,
+        own: Mapping[str, float] | None = None,
     ) -> Plan:
         """Bind the program to one training.
 
@@ -140,6 +163,8 @@ class Program:
             base: the optimizer's own rate, for a program that starts from it.
             bases: the own rates of the parts of a `MultiOptimizer` by their names; parts
                 that are not there have `base`.
+            own: the optimizer's own values of other targets, which are their `base`, by
+                target: `{"momentum": 0.9}`, `{"slow.momentum": 0.9}` for that of a part.
 
         Returns:
             The plan, whose every value is known to be finite, and every rate ≥ 0.
@@ -150,7 +175,7 @@ class Program:
         """
         from lrdsl.planner import make_plan
 
-        return make_plan(self, epochs, steps_per_epoch, steps, base, bases or {})
+        return make_plan(self, epochs, steps_per_epoch, steps, base, bases or {}, own or {})
 
 
 def load(path: str | Path, **lets: LetValue) -> Program:
@@ -214,7 +239,9 @@ def diagnose(source: SourceText) -> list[Diagnostic]:
     found = list(program.warnings)
     if program.train is not None:
         try:
-            plan = program.plan(base=1.0 if program.needs_base else None)
+            plan = program.plan(
+                base=1.0 if program.needs_base else None, own=program.supposed()
+            )
         except LrsError as error:
             found += [d for d in error.diagnostics if d.code != "LRS303"]
         else:

@@ -1,4 +1,4 @@
-"""The Pygments lexer of `.lrs`, which Sphinx, MkDocs, rich and Jupyter find by entry point.
+"""The Pygments lexer of `.lrs`, which Sphinx, MkDocs, rich and nbconvert find by entry point.
 
 The only importer of Pygments.
 """

@@ -7,6 +7,7 @@ help and mistyped commands answer at once.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import importlib
 import os
@@ -116,14 +117,23 @@ class _LazyGroup(click.Group):
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            # The reader has what it wanted (`lrdsl values x.lrs | head`).  Python would
-            # complain once more when it flushes at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader has what it wanted (`lrdsl values x.lrs | head`).
+            _drop_output()
             ctx.exit(READER_GONE)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                # Files are named where they are written; what is left are the streams.
+                _drop_output()
+                click.echo(f"Error: cannot write the output: {error.strerror}", err=True)
+                ctx.exit(UNUSABLE)
             _report_bug(error)
             ctx.exit(BUG)
         return result
+
+
+def _drop_output() -> None:
+    """Write no more: Python would fail once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_bug(error: Exception) -> None:

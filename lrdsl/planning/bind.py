@@ -59,12 +59,12 @@ class Binder(Values):
         horizon: what is known of the training's length.
         problems: where what is wrong goes.
         base: the optimizer's own rate.
-        own: for a target that is a rate, the own rates of the optimizer's parts that it is
-            for, where they are known; `base` else.
+        own: for a target, the own values of the optimizer's parts that it is for, where they
+            are known; for a rate `base` else.
 
     Attributes:
         cuts: what the end of training cuts short, the outermost of each.
-        used_base: whether anything is the optimizer's own value.
+        starts_from_own: the targets that anywhere are the optimizer's own value.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from lrdsl import core
@@ -16,11 +16,41 @@ from lrdsl.planning.instants import value_at
 from lrdsl.planning.layout import Layout
 from lrdsl.planning.times import ZERO, Open
 from lrdsl.source import Span
-from lrdsl.targets import RATE, is_rate
+from lrdsl.targets import RATE, is_rate, split
 
 ONE = Const(Fraction(1))
 NOTHING = Const(Fraction(0))
 """Stands in where something was reported; the formula is then never used."""
+
+
+def own_values(
+    targets: Sequence[str], bases: Mapping[str, float], own: Mapping[str, float]
+) -> dict[str, Mapping[str, float]]:
+    """Return, for each target, the own values of the optimizer's parts that it is for.
+
+    Args:
+        targets: what the program sets.
+        bases: the own rates of the parts by their names.
+        own: own values of other targets, by target.
+    """
+    known: dict[str, Mapping[str, float]] = {
+        f"{part}.{RATE}": {part: rate} for part, rate in bases.items()
+    }
+    rest = {part: rate for part, rate in bases.items() if f"{part}.{RATE}" not in targets}
+    # Where every part has a rate of its own, `lr` is but a name for what they are made of.
+    known[RATE] = rest or bases
+    for target in targets:
+        part, word = split(target)
+        if is_rate(target):
+            continue
+        said = {split(name)[0] or "": value for name, value in own.items() if name == target}
+        if part is None:
+            alike = [name for name in own if split(name)[1] == word and name not in targets]
+            said |= {split(name)[0] or "": own[name] for name in alike}
+        elif not said and word in own:
+            said = {part: own[word]}
+        known[target] = said
+    return known
 
 
 class Values(ABC):
@@ -30,11 +60,11 @@ class Values(ABC):
         horizon: what is known of the training's length.
         problems: where what is wrong goes.
         base: the optimizer's own rate.
-        own: for a target that is a rate, the own rates of the optimizer's parts that it is
-            for, where they are known; `base` else.
+        own: for a target, the own values of the optimizer's parts that it is for, where they
+            are known; for a rate `base` else.
 
     Attributes:
-        used_base: whether anything is the optimizer's own value.
+        starts_from_own: the targets that anywhere are the optimizer's own value.
     """
 
     def __init__(
@@ -47,10 +77,10 @@ class Values(ABC):
         self._horizon = horizon
         self._problems = problems
         self._base = base
-        self._own_rates = own
+        self._own_values = own
         self._target = RATE
         self._layout = Layout(horizon, problems)
-        self.used_base = False
+        self.starts_from_own: set[str] = set()
 
     @abstractmethod
     def _bind(self, node: core.Core, frame: Frame) -> Formula:
@@ -118,31 +148,27 @@ class Values(ABC):
 
     def _own(self, span: Span) -> Formula:
         """Return the target's own value in the optimizer."""
-        self.used_base = True
-        if not is_rate(self._target):
-            self._problems.add(
-                "LRS407",
-                f"the optimizer's own `{self._target}` is needed and unknown",
-                span,
-                "nothing says where it starts",
-                help="say it with `from=`, or begin with a number",
-            )
-            return ONE
-        own = self._own_rates.get(self._target, {})
+        target = self._target
+        self.starts_from_own.add(target)
+        own = self._own_values.get(target, {})
+        word = split(target)[1]
         if len({*own.values()}) > 1:
             first, *_ = own
+            what = "rates" if is_rate(target) else f"`{word}`"
             self._problems.add(
                 "LRS407",
-                "the parts of the optimizer differ in their own rates: "
-                + ", ".join(f"{rate!r} (`{name}`)" for name, rate in own.items()),
+                f"the parts of the optimizer differ in their own {what}: "
+                + ", ".join(f"{value!r} (`{name}`)" for name, value in own.items()),
                 span,
                 "would start from one of them",
-                help=f"give each its curve, `{first}.lr = …`, or say with `from=` where all "
-                "of them start",
+                help=f"give each its curve, `{first}.{word} = …`, or say with `from=` where "
+                "all of them start",
             )
             return ONE
-        base = next(iter(own.values()), self._base)
-        if base is None:
+        base = next(iter(own.values()), self._base if is_rate(target) else None)
+        if base is not None:
+            return Const(base)
+        if is_rate(target):
             self._problems.add(
                 "LRS407",
                 "the optimizer's own rate is needed and unknown",
@@ -151,8 +177,17 @@ class Values(ABC):
                 help="say it with `from=` (or `max=`), "
                 "or give `--base 0.001` (`base=0.001` in Python)",
             )
-            return ONE
-        return Const(base)
+        else:
+            example = "0.004" if word.endswith("decay") else "0.9"
+            self._problems.add(
+                "LRS407",
+                f"the optimizer's own `{word}` is needed and unknown",
+                span,
+                "would start from it",
+                help=f"write `from={example}`, or the number in place of `base` "
+                f'(`own={{"{target}": {example}}}` in Python); `fit` reads it from the optimizer',
+            )
+        return ONE
 
     def _curve(self, node: core.Curve, frame: Frame) -> Formula:
         parameters = node.parameters

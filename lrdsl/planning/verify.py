@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite, isnan
 
 from lrdsl import limits
+from lrdsl.analysis.problems import Problems
 from lrdsl.planning.bounds import bounds
 from lrdsl.planning.formula import Formula
+from lrdsl.planning.frames import Part
+from lrdsl.planning.horizon import Horizon
 from lrdsl.records import dataclass
+from lrdsl.targets import RATE, is_rate
 
 _BLOCK = 2**14
 
@@ -21,6 +26,60 @@ class Fault:
 
     tick: Fraction
     value: float | None
+
+
+def verify(
+    formulas: dict[str, Formula],
+    parts: dict[str, tuple[Part, ...]],
+    horizon: Horizon,
+    problems: Problems,
+) -> None:
+    """Report the first value of each target that is not finite, or a negative rate."""
+    assert horizon.total is not None
+    for name, formula in formulas.items():
+        fault = find_fault(
+            formula,
+            horizon.total,
+            whole_ticks=horizon.step is not None,
+            negative=not is_rate(name),
+        )
+        if fault is None:
+            continue
+        part = next((p for p in reversed(parts[name]) if p.start <= fault.tick), parts[name][0])
+        when = horizon.describe(fault.tick)
+        epochs = horizon.in_epochs(fault.tick)
+        if horizon.step is not None and horizon.unit != "steps" and epochs is not None:
+            when = f"step {int(fault.tick):,} (epoch {float(epochs):.6g})"
+        else:
+            when = f"{horizon.unit.removesuffix('s')} {float(horizon.in_unit(fault.tick)):.10g}"
+        what = "rate" if name == RATE else f"rate `{name}`" if is_rate(name) else f"`{name}`"
+        if fault.value is None:
+            problems.add(
+                "LRS403",
+                f"the {what} cannot be shown to be finite and not negative",
+                part.span,
+                f"unsettled from {when} on",
+                help="bound it: `clip(…, 0, 1)`",
+            )
+        elif isfinite(fault.value) and abs(fault.value) <= LARGEST:
+            problems.add(
+                "LRS404",
+                f"the {what} is negative at {when}",
+                part.span,
+                f"comes to {fault.value:.6g} there",
+                help="keep it above zero: `max(…, 0)`",
+            )
+        else:
+            problems.add(
+                "LRS403",
+                f"the {what} is not finite at {when}",
+                part.span,
+                f"comes to {fault.value:.6g} there"
+                + (", beyond float32" if isfinite(fault.value) else ""),
+                help="check the formula there: 0 / 0, or a root of what is below zero?"
+                if isnan(fault.value)
+                else "check the formula there, or bound it: `min(…, 1)`",
+            )
 
 
 def find_fault(

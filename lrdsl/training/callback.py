@@ -21,7 +21,7 @@ from lrdsl.training.feeds.parts import Part, build_parts, parts_of
 from lrdsl.training.followed_fit import FollowedFit
 from lrdsl.training.former_plans import Choice
 from lrdsl.training.manifest import SavedSnapshot
-from lrdsl.training.own_rates import OwnRates
+from lrdsl.training.own_rates import OwnRates, own_floats
 from lrdsl.training.reacting import Reacting, sentence
 from lrdsl.training.refusals import refuse, refuse_plan
 from lrdsl.training.report import never_due_sentence
@@ -302,6 +302,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 steps_per_epoch=steps if steps and steps > 0 else None,  # -1: not known
                 base=base,
                 bases=bases,
+                own=own_floats(self.model.optimizer, self.program.targets),
             )
         refuse_plan(plan, situation)
         begins = keeper.resumed.epoch if keeper and keeper.resumed else begins
@@ -337,7 +338,7 @@ class ScheduleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if folder is not None:
             self._raise(folder.open(self.model))
         horizon = (self.params["epochs"], plan.epochs, plan.steps_per_epoch)
-        own = (plan.base, sorted(plan.bases.items()))
+        own = (plan.base, sorted(plan.bases.items()), sorted(plan.own.items()))
         agreed = f"{plan.program.text}\n{horizon} {own} {begins}"
         workers.agree(agreed, self.program.source)
         for part, rate in gives_way.items():

@@ -74,6 +74,8 @@ def plan_early(program: Program, horizon: Horizon) -> Early:
             the command line contradict each other included.
     """
     check_options(program, epochs=horizon.epochs, steps_per_epoch=horizon.steps_per_epoch)
+    if program.needs_own:
+        return Early(why_not=f"the optimizer's own `{program.needs_own[0]}`")
     try:
         if program.needs_base and horizon.base is None:
             return _plan_in_units_of_base(program, horizon)

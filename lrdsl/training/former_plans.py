@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ class FormerPlan:
         bases: the own rates of the parts of a `MultiOptimizer`.
         targets: the rates that the optimizer, or its parts, were given.
         since: the epoch from which on it was followed.
+        own: the optimizer's own values of other targets.
     """
 
     text: str
@@ -49,6 +50,7 @@ class FormerPlan:
     bases: dict[str, float]
     targets: list[str]
     since: int
+    own: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Plan, *, epochs: int, targets: Sequence[str], since: int) -> FormerPlan:
@@ -64,12 +66,14 @@ class FormerPlan:
             dict(plan.bases),
             list(targets),
             since,
+            dict(plan.own),
         )
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> FormerPlan:
         """Return what `as_json` has written."""
-        return cls(**{name: record[name] for name in cls.__dataclass_fields__})
+        known = cls.__dataclass_fields__
+        return cls(**{name: record[name] for name in known if name in record})
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it, with the checksum of the text."""
@@ -87,6 +91,7 @@ class FormerPlan:
             steps_per_epoch=self.steps_per_epoch,
             base=self.base,
             bases=self.bases,
+            own=self.own,
         )
 
     def led_by(self, rows: Sequence[Row]) -> Plan:

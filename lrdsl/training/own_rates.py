@@ -1,7 +1,8 @@
-"""The rates that optimizers had before a schedule was theirs: what a program calls `base`."""
+"""What optimizers had before a schedule was theirs: what a program calls `base`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,20 @@ class OwnRates:
             name = f"{part.name} ({number + 1})" if part.name in own else part.name
             own[name] = rate
         return (next(iter(own.values())) if len({*own.values()}) == 1 else None), own
+
+
+def own_floats(optimizer: Any, targets: Sequence[str]) -> dict[str, float]:
+    """Return what an optimizer, or each part of one, has of the targets that are no rates.
+
+    These are Python floats, which a `fit` leaves as they are: no memory of them is needed.
+    """
+    found: dict[str, float] = {}
+    for part in parts_of(optimizer):
+        for name in part.floats_among(targets):
+            value = vars(part.optimizer).get(name)
+            if isinstance(value, int | float):  # else None, "not at all", or refused
+                found[name if part.name is None else f"{part.name}.{name}"] = float(value)
+    return found
 
 
 def _own_rate(model: Any, part: Part) -> float:

@@ -278,7 +278,8 @@ def _is_raised_by_us(error: Exception) -> bool:
 def _key(plan: Plan) -> tuple[object, ...]:
     """Return what, for one program, tells a plan from others."""
     base = (plan.base, *plan.bases.items()) if plan.program.needs_base else None
-    return plan.epochs, plan.steps_per_epoch, plan.total_steps, base, plan.warnings
+    own = tuple(plan.own.items()) if plan.program.needs_own else None
+    return plan.epochs, plan.steps_per_epoch, plan.total_steps, base, own, plan.warnings
 
 
 def _length(plan: Plan) -> str:

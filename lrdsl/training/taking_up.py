@@ -128,6 +128,7 @@ def _other_plan(
         steps_per_epoch=steps,
         base=former.base if base is None else base,
         bases=former.bases if base is None else None,
+        own={**own_floats(situation.optimizer, program.targets), **former.own},
     )
     refuse_plan(plan, situation)
     change = compare_plans(former, program, epochs=epochs, plan=plan, base=base)

@@ -109,7 +109,7 @@ def typed_into_bash(beginnings: tuple[str, ...]) -> list[str]:
 
     process, terminal = pty.fork()
     if process == 0:
-        os.environ.update(PATH=f"{Path.cwd()}:{os.environ['PATH']}", TERM="dumb", PS1="$ ")
+        os.environ.update(PATH=f"{Path.cwd()}:{os.environ['PATH']}", TERM="dumb")
         os.execvp("bash", ["bash", "--norc", "-i"])
 
     def until(mark: str) -> str:
@@ -120,9 +120,10 @@ def typed_into_bash(beginnings: tuple[str, ...]) -> list[str]:
         return seen
 
     try:
-        script = 'eval "$(_LRDSL_COMPLETE=bash_source lrdsl)"; bind "set bell-style none"'
-        os.write(terminal, f'{script}; echo rea""dy\n'.encode())
-        assert "ready" in until("ready")
+        # The prompt comes once Bash reads keys; what is typed before, the terminal echoes.
+        os.write(terminal, b'eval "$(_LRDSL_COMPLETE=bash_source lrdsl)"; ')
+        os.write(terminal, b"bind 'set bell-style none'; PS1='rea''dy '\n")
+        assert "ready " in until("ready ")
         found = []
         for beginning in beginnings:
             os.write(terminal, f"lrdsl {beginning}\t|".encode())

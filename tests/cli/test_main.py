@@ -162,6 +162,20 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     process.stderr.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_an_output_that_is_full_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lrdsl", "plot", "-", "--epochs", "2"],
+            input=b"0.1",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"Error: cannot write the output: No space left on device\n"
+
+
 @pytest.mark.parametrize(("command", "collects"), [("plot", False), ("train", True)])
 def test_garbage_is_collected_where_a_command_may_run_for_long(
     command: str, collects: bool
