@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -58,7 +59,7 @@ class Run:
         by_epoch: whether it was logged by epochs, and `steps` are numbers of epochs.
         is_exact: whether the rates are what the training recorded, to the bit.
         metrics: a row for each epoch, as far as they are known.
-        epochs, steps_per_epoch, base: of the training, where the run says so.
+        epochs, steps_per_epoch, base, own: of the training, where the run says so.
         events: what the run has recorded of its reactions to metrics.
     """
 
@@ -70,6 +71,7 @@ class Run:
     epochs: int | None = None
     steps_per_epoch: int | None = None
     base: float | None = None
+    own: Mapping[str, float] = MappingProxyType({})
     events: tuple[Happened, ...] = ()
 
 
@@ -344,6 +346,7 @@ def _with_record(run: Run, folder: Path) -> Run:
             fit["epochs"],
             fit["steps_per_epoch"],
             base if isinstance(base, float) else None,
+            {str(name): float(value) for name, value in fit.get("own", {}).items()},
             events,
         )
     except (OSError, ValueError, KeyError, TypeError, StopIteration):

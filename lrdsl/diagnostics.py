@@ -49,7 +49,7 @@ CODES: dict[str, str] = {
     "LRS404": "a rate is negative",
     "LRS405": "a factor does not say where it starts",
     "LRS406": "`next` is used where nothing follows",
-    "LRS407": "the optimizer's own rate is needed and unknown",
+    "LRS407": "the optimizer's own value is needed and unknown",
     "LRS408": "a parameter is out of its range",
     "LRS409": "a condition stands where a value is needed",
     "LRS410": "a reaction to a metric stands where it cannot be planned",

@@ -79,10 +79,12 @@ def _assume(program: Program) -> tuple[Plan | None, str]:
         assumed.append(f"drawn for {EPOCHS} epochs: the text does not say how long training is")
     if base is not None:
         assumed.append("in units of base, the optimizer's own rate")
+    own = program.supposed()
+    assumed += [f"the optimizer's own `{name}` taken as {it:g}" for name, it in own.items()]
     # Times in steps need to know how many make an epoch.
     for steps, words in ((None, ""), (100, "an epoch of 100 steps")):
         try:
-            plan = program.plan(epochs=epochs, steps_per_epoch=steps, base=base)
+            plan = program.plan(epochs=epochs, steps_per_epoch=steps, base=base, own=own)
         except LrsError as error:
             trouble = error
             if {one.code for one in error.diagnostics} != {"LRS303"}:

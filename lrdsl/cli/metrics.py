@@ -74,7 +74,11 @@ def plan_of(
     if rows is not None and epochs is None and program.train is None:
         epochs = len(rows)
     plan = program.plan(
-        epochs=epochs, steps_per_epoch=horizon.steps_per_epoch, steps=steps, base=horizon.base
+        epochs=epochs,
+        steps_per_epoch=horizon.steps_per_epoch,
+        steps=steps,
+        base=horizon.base,
+        own=horizon.own,
     )
     if rows is None:
         return plan

@@ -39,11 +39,12 @@ class UnusableFile(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """What the command line says of the training to come."""
+    """What the command line says of a training, or what it names, such as a run."""
 
     epochs: int | None
     steps_per_epoch: int | None
     base: float | None
+    own: Mapping[str, float] | None = None
 
 
 # Arguments and options.

@@ -77,7 +77,7 @@ def _plan(
             epochs = int(run.steps[-1]) + 1
     if per_epoch is None and (train is None or train.steps_per_epoch is None):
         per_epoch = run.steps_per_epoch
-    filled = Horizon(epochs, per_epoch, run.base if base is None else base)
+    filled = Horizon(epochs, per_epoch, run.base if base is None else base, run.own)
     if metrics is not None and program.reactive is not None:
         return plan_of(program, filled, metrics)
     plan = plan_of(program, filled, None)

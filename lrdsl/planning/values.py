@@ -43,13 +43,13 @@ def own_values(
         part, word = split(target)
         if is_rate(target):
             continue
-        said = {split(name)[0] or "": value for name, value in own.items() if name == target}
+        said = own.get(target, own.get(word))
+        known[target] = {} if said is None else {part or "": said}
         if part is None:
+            # Those parts that have no target of their own, where there are parts.
             alike = [name for name in own if split(name)[1] == word and name not in targets]
-            said |= {split(name)[0] or "": own[name] for name in alike}
-        elif not said and word in own:
-            said = {part: own[word]}
-        known[target] = said
+            of_parts = {one: own[name] for name in alike if (one := split(name)[0])}
+            known[target] = of_parts or known[target]
     return known
 
 
@@ -185,7 +185,8 @@ class Values(ABC):
                 span,
                 "would start from it",
                 help=f"write `from={example}`, or the number in place of `base` "
-                f'(`own={{"{target}": {example}}}` in Python); `fit` reads it from the optimizer',
+                f'(`own={{"{target}": {example}}}` in Python); `fit` reads it from the '
+                "optimizer",
             )
         return ONE
 

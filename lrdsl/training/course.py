@@ -109,6 +109,7 @@ class Fit:
             "epochs": plan and plan.epochs,
             "steps_per_epoch": plan and plan.steps_per_epoch,
             "base": plan and (plan.base if plan.base is not None else plan.bases or None),
+            "own": plan and dict(plan.own),
             "taken_over": [one.as_json() for one in self.taken_over],
             "steps_planned": agreement and agreement.planned,
             "steps_run": agreement and agreement.ran,

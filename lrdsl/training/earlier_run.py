@@ -124,6 +124,8 @@ class EarlierRun:
             or (None if steps_known else former.steps_per_epoch),
             base=former.base if base is None else base,
             bases=former.bases if base is None else None,
+            # What the schedule before did not ask for, only the `fit` knows.
+            own={**program.supposed(), **former.own},
         )
         change = compare_plans(former, program, epochs=plan.epochs, plan=plan, base=base)
         if change.reasons:

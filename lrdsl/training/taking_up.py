@@ -11,6 +11,7 @@ import keras
 from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.training.feeds.parts import rates_of
 from lrdsl.training.former_plans import Choice, FormerPlan, compare_plans, led_by
+from lrdsl.training.own_rates import own_floats
 from lrdsl.training.refusals import refuse_plan
 from lrdsl.training.resumed import Resumed
 from lrdsl.training.run_state import Followed, Runs, RunState, rows_of

@@ -162,6 +162,30 @@ def test_every_float_of_every_optimizer(kind: str, name: str) -> None:
     assert_same(model, other, to_the_bit=(kind, name) not in FOLDED)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "first", "last"),
+    [
+        ("SGD", "momentum", "momentum = 0.5 * base until 1 then base", 0.45, 0.9),
+        ("SGD", "momentum", "momentum = linear(to=0.5)", 0.9, 0.55),
+        (
+            "SGD",
+            "momentum",
+            "momentum = plateau(monitor=loss, factor=0.5, patience=0, min_delta=9)",
+            0.9,
+            0.9,
+        ),
+        ("Adam", "beta_2", "beta_2 = base until 1 then 0.99", 0.999, 0.99),
+    ],
+)
+def test_a_float_begins_at_the_optimizers_own(
+    kind: str, name: str, text: str, first: float, last: float
+) -> None:
+    model, callback, _ = follow(MAKE[kind](), text)
+    planned = callback.plan.values(target=name)
+    assert (planned[0], planned[-1]) == (first, pytest.approx(last, rel=1e-12))
+    assert_same(model, rebuilt(MAKE[kind](), callback.plan, [name]))
+
+
 # -- Around it ---------------------------------------------------------------------------------
 
 

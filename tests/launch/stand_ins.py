@@ -25,6 +25,7 @@ class StandInPlan:
     steps_per_epoch: int | None = 4
     base: float | None = None
     bases: dict[str, float] = field(default_factory=dict)
+    own: dict[str, float] = field(default_factory=dict)
     events: tuple[Any, ...] = ()
     warnings: tuple[Any, ...] = ()
     log: tuple[dict[str, float], ...] = ()
@@ -46,7 +47,9 @@ class StandInPlan:
         return share * 0.1 * 0.99 ** np.asarray(steps, dtype=np.float64)
 
 
-PROGRAM: Any = SimpleNamespace(source=SOURCE, text=SOURCE.text, needs_base=False, reactive=None)
+PROGRAM: Any = SimpleNamespace(
+    source=SOURCE, text=SOURCE.text, needs_base=False, needs_own=(), reactive=None
+)
 
 
 def rates(plan: StandInPlan, start: int = 0, end: int | None = None) -> tuple[Any, Any]:

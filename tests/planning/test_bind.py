@@ -200,6 +200,44 @@ def test_a_rate_that_all_parts_override_may_be_made_of_what_they_have_in_common(
     assert made.values(0, "slow.lr") == 0.2
 
 
+def test_base_of_another_target_is_the_optimizers_own_value_of_it() -> None:
+    text = "momentum = 0.5 * base until 5 then linear(from=base, to=0)\nlr = base"
+    made = lrdsl.loads(text).plan(
+        epochs=10, steps_per_epoch=1, base=0.3, own={"momentum": 0.9, "slow.beta": 3}
+    )
+    assert made.values([0, 5], "momentum").tolist() == [0.45, 0.9]
+    assert made.values(0) == 0.3
+
+
+def test_base_of_another_target_is_that_of_the_parts_that_it_is_for() -> None:
+    own = {"slow.momentum": 0.5, "fast.momentum": 0.9, "last.momentum": 0.9}
+    text = "momentum = base\nslow.momentum = base / 2\nlr = 0.1"
+    made = lrdsl.loads(text).plan(epochs=1, steps_per_epoch=1, own=own)
+    assert [float(made.values(0, name)) for name in made.targets] == [0.9, 0.25, 0.1]
+    with pytest.raises(lrdsl.LrsError) as caught:
+        lrdsl.loads("momentum = base\nlr = 0.1").plan(epochs=1, own=own)
+    (found,) = caught.value.diagnostics
+    assert found.message == (
+        "the parts of the optimizer differ in their own `momentum`: 0.5 (`slow`), "
+        "0.9 (`fast`), 0.9 (`last`)"
+    )
+    assert found.help is not None
+    assert found.help.startswith("give each its curve, `slow.momentum = …`")
+
+
+def test_the_rates_base_is_not_asked_for_by_another_target() -> None:
+    program = lrdsl.loads("momentum = linear(to=0.5)\nslow.beta = base\nlr = 0.1")
+    assert not program.needs_base
+    assert program.needs_own == ("momentum", "slow.beta")
+
+
+def test_a_kept_plan_keeps_the_optimizers_own_values() -> None:
+    text = "momentum = 0.5 * base until val_loss < 0.1 then base\nlr = 0.1"
+    made = lrdsl.loads(text).plan(epochs=3, steps_per_epoch=1, own={"momentum": 0.9})
+    again = made.replay([{"val_loss": 0.05}])
+    assert again.values(target="momentum").tolist() == [0.45, 0.9, 0.9]
+
+
 def test_base_is_the_number_given() -> None:
     assert at("base * 0.96 ^ epoch", [0, 1], base=0.25) == [0.25, 0.24]
 

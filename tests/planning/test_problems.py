@@ -405,8 +405,9 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         TRAINING,
         "LRS407",
         "the optimizer's own `momentum` is needed and unknown",
-        "nothing says where it starts",
-        "say it with `from=`, or begin with a number",
+        "would start from it",
+        'write `from=0.9`, or the number in place of `base` (`own={"momentum": 0.9}` in '
+        "Python); `fit` reads it from the optimizer",
     ),
     (
         "«base»",
