@@ -199,17 +199,19 @@ def length_in_words(plan: Plan) -> str:
     return f"{format_time(plan.length)} epochs"
 
 
-def events_in_words(plan: Plan) -> str:
+def events_in_words(plan: Plan, *, since: int | None = None) -> str:
     """Return when a plan reacted to metrics: `2 cuts, at epochs 12 and 30; stop at epoch 46`.
 
-    Empty where it did not.
+    Empty where it did not.  `since` is the step from which on the plan was followed: what it
+    had done up to there, by the metrics of a training that followed another, is left out.
     """
     at: dict[str, list[str]] = {}
-    for event in plan.events:
+    events = [e for e in plan.events if since is None or e.step is None or e.step > since]
+    for event in events:
         time = format_time(event.time if event.epoch is None else event.epoch)
         what = event.kind if len(plan.targets) == 1 else f"{event.target} {event.kind}"
         at.setdefault(what, []).append(time)
-    unit = "step" if any(event.epoch is None for event in plan.events) else "epoch"
+    unit = "step" if any(event.epoch is None for event in events) else "epoch"
     parts = []
     for kind, times in at.items():
         if len(times) == 1:

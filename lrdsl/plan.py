@@ -12,7 +12,7 @@ from lrdsl.planning.formula import Formula
 from lrdsl.planning.horizon import Horizon
 from lrdsl.planning.instants import value_at
 from lrdsl.records import dataclass, field
-from lrdsl.targets import RATE, main
+from lrdsl.targets import RATE, listed, main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -397,6 +397,18 @@ class Plan:
         from lrdsl.plotting import draw
 
         return draw(self, ax, theme=theme, log=log)
+
+    def __repr__(self) -> str:
+        """Return the length, the targets and how much there is of the rest, on one line."""
+        from lrdsl.highlights import length_in_words
+
+        counts = (
+            (sum(map(len, self._segments.values())), "segment"),
+            (len(self.snapshots), "snapshot"),
+            (len(self.events), "event"),
+        )
+        rest = [f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counts if n]
+        return f"<Plan: {length_in_words(self)}; {', '.join([listed(self.targets), *rest])}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Return the curve, which a notebook shows."""

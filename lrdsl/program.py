@@ -22,7 +22,7 @@ from lrdsl.records import dataclass
 from lrdsl.source import SourceText, Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression, print_file
-from lrdsl.targets import is_rate
+from lrdsl.targets import is_rate, listed
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
@@ -134,6 +134,19 @@ class Program:
     def supposed(self) -> dict[str, float]:
         """Return own values for `plan` where the optimizer's are not known yet."""
         return dict.fromkeys(self.needs_own, _SUPPOSED)
+
+    def __repr__(self) -> str:
+        """Return the name, the targets and the length, where the text has one, on one line."""
+        length = ""
+        if self.train is not None:
+            epochs, steps, total = (
+                self.train.epochs,
+                self.train.steps_per_epoch,
+                self.train.steps,
+            )
+            length = f"; {total} steps" if epochs is None else f"; {epochs} epochs"
+            length += "" if steps is None else f" of {steps} steps"
+        return f"<Program {self.source.name}: {listed(self.targets)}{length}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Return the curve, which a notebook shows."""

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 RATE = "lr"
 """The target that is the learning rate."""
 
+_MOST = 4
+"""Names that are listed in one line."""
+
 
 def split(target: str) -> tuple[str | None, str]:
     """Return the part of the optimizer that a target is for, None for all, and what of it."""
@@ -24,3 +27,9 @@ def main(targets: Sequence[str]) -> str:
     if RATE in targets:
         return RATE
     return next((target for target in targets if is_rate(target)), targets[0])
+
+
+def listed(targets: Sequence[str]) -> str:
+    """Return the names of a few targets: `lr, momentum`."""
+    shown = targets if len(targets) <= _MOST else (*targets[: _MOST - 1], "…")
+    return ", ".join(shown)

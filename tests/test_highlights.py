@@ -122,6 +122,14 @@ def test_what_happened_is_said_in_words() -> None:
     ]
 
 
+def test_what_a_plan_did_before_it_was_followed_is_left_out() -> None:
+    program = lrdsl.loads("plateau(from=0.1, monitor=loss, factor=0.5, patience=2)")
+    plan = program.plan(epochs=9, steps_per_epoch=10).replay(STALLS)
+    assert events_in_words(plan) == "4 cuts, at epochs 3, 5, 7 and 9"
+    assert events_in_words(plan, since=50) == "2 cuts, at epochs 7 and 9"
+    assert events_in_words(plan, since=90) == ""
+
+
 @pytest.mark.parametrize(("measured", "end"), [(1, 2), (3, 4), (4, 5), (8, 9), (9, None)])
 def test_what_follows_the_epoch_after_the_log_is_not_settled(
     measured: int, end: int | None

@@ -22,6 +22,9 @@ from lrdsl.training.run_folder import (
     RunFolder,
 )
 
+_MOST_FITS = 20
+"""Fits of one run whose events are told; `run.json` has those of all."""
+
 
 def close(
     course: Course,
@@ -86,6 +89,8 @@ def _tell_agreements(course: Course, dialogue: Dialogue) -> None:
         # Hundreds of fits, as a search makes them, are not told one by one.
         steps = sum(agreement.ran for agreement in whole)
         dialogue.say(f"plan = run at all {steps:,} steps of {len(whole)} fits", Tone.GOOD)
+        for fit in [fit for fit, agreement in compared if agreement.is_whole][:_MOST_FITS]:
+            _tell_events(fit, f"fit {fit.number}: ", dialogue)
         compared = [(fit, agreement) for fit, agreement in compared if not agreement.is_whole]
     for fit, agreement in compared:
         for before in fit.earlier:
@@ -94,10 +99,15 @@ def _tell_agreements(course: Course, dialogue: Dialogue) -> None:
         lead = f"fit {fit.number}: " if course.seen > 1 else ""
         tone = Tone.GOOD if agreement.holds else Tone.BAD
         dialogue.say(lead + agreement.sentence(), tone)
-        if fit.plan is not None and fit.plan.events:
-            dialogue.say(f"{lead}events: {events_in_words(fit.plan)}")
+        _tell_events(fit, lead, dialogue)
         if fit.never_due is not None:
             dialogue.say(lead + fit.never_due)
+
+
+def _tell_events(fit: Fit, lead: str, dialogue: Dialogue) -> None:
+    events = "" if fit.plan is None else events_in_words(fit.plan, since=fit.adopted_at)
+    if events:
+        dialogue.say(f"{lead}events: {events}")
 
 
 def _problems(course: Course, ending: Ending) -> list[str]:

@@ -62,6 +62,7 @@ class Fit:
         trouble: why its results could not be written.
         resumed: where it went on, if it had been begun before.
         earlier: what comparing it with the plans before has shown, where it adopted another.
+        adopted_at: the first step by its plan, where that has taken the place of another.
         metrics: those of each epoch that ran, with its number.
         scores: of the models saved and of their average, where they were worked out.
     """
@@ -81,6 +82,7 @@ class Fit:
     trouble: str | None = None
     resumed: Resumed | None = None
     earlier: Sequence[Agreement] = ()
+    adopted_at: int | None = None
     metrics: Sequence[tuple[int, Mapping[str, float]]] = ()
     scores: Scores | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from lrdsl.highlights import main_target, steps_per_unit
+from lrdsl.highlights import main_target, saved_after, steps_per_unit
 from lrdsl.records import dataclass
 from lrdsl.scales import format_rate, format_time
 from lrdsl.targets import RATE
@@ -58,14 +58,14 @@ class Itinerary:
         """
         number = max(bisect_right(self._starts, step) - 1, 0)
         following = self._segments[number + 1 : number + 2]
-        due = bisect_right(self._due, step)
+        left = self._plan.snapshots[bisect_right(self._due, step) :]
         rate_of = min(rate_of, (self._plan.total_steps or 1) - 1)
         return Stand(
             (self._target, float(self._plan.values(rate_of, self._target))),
             self._segments[number].text,
             number,
             self._when(following[0].start) if following else None,
-            self._when(self._plan.snapshots[due].time) if due < len(self._due) else None,
+            self._when(saved_after(self._plan, left[0])) if left else None,
         )
 
     def _when(self, time: Fraction) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.highlights import saved_after
 from lrdsl.scales import format_time
 from lrdsl.targets import RATE
 from lrdsl.training.files import replacing
@@ -183,7 +184,7 @@ def write_rates(
 def never_due_sentence(plan: Plan, snapshots: Sequence[Snapshot]) -> str:
     """Return which snapshots a training that stopped early has not come to, in one line."""
     unit = plan.unit.removesuffix("s")
-    times = [format_time(one.time) for one in snapshots]
+    times = [format_time(saved_after(plan, one)) for one in snapshots]
     if len(times) > _LISTED:
         times = [*times[: _LISTED - 2], "…", times[-1]]
     when = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"

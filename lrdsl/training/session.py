@@ -227,6 +227,8 @@ class Session:
                 compare(one.plan, one.applied_rates, one.steps, Ended.STOPPED)
                 for one in callback.earlier
             ]
+            if callback.earlier:
+                fit.adopted_at = int(steps[0]) if len(steps) else plan.total_steps
             # Some may be gone again: `snapshot(keep=3)` keeps the last three.
             fit.snapshots = sum(saved.path.exists() for saved in callback.saved)
             fit.missed = list(callback.missed)

@@ -136,6 +136,7 @@ def test_folder_tells_the_whole_story() -> None:
             "epochs": 3,
             "steps_per_epoch": 4,
             "base": None,
+            "own": {},
             "taken_over": [],
             "resumed_after_epoch": None,
             "steps_planned": 12,
@@ -312,6 +313,27 @@ def test_what_the_metrics_brought_about_is_told_drawn_and_written_down() -> None
     assert (event["before"], event["after"], event["line"]) == (0.1, 0.05, 1)
     assert event["cause"].startswith("loss no better than 1 (epoch 0)")
     assert lrdsl.read_metrics("out/run.json") == tuple(rows)
+
+
+def test_what_the_metrics_brought_about_is_told_of_each_fit() -> None:
+    run = Run()
+    program = lrdsl.loads("plateau(from=0.1, monitor=loss, factor=0.5, patience=2)")
+    for count in (4, 5, 2):
+        with run.session.around(PLACE) as callback:
+            assert isinstance(callback, StandInCallback)
+            callback.train(program.plan(epochs=6, steps_per_epoch=2))
+            callback.plan = program.plan(epochs=6, steps_per_epoch=2).replay(
+                [{"loss": 1.0}] * count
+            )
+            callback.applied_rates = {"lr": callback.plan.values().astype(np.float32)}
+    assert run.close() == 0
+    told = run.listener.lines
+    place = told.index("plan = run at all 36 steps of 3 fits")
+    assert told[place + 1 : place + 3] == [
+        "fit 1: events: cut at epoch 3",
+        "fit 2: events: 2 cuts, at epochs 3 and 5",
+    ]
+    assert not any("fit 3: events" in line for line in told)
 
 
 def test_plans_that_react_are_asked_about_once_and_drawn_each() -> None:
