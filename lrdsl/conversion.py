@@ -337,7 +337,10 @@ def _why_not(schedule: Any) -> str:
     try:
         rate = _text(_number("learning_rate", schedule))
     except (TypeError, ValueError):
-        return f"`{kind.__name__}` is none of Keras's own schedules, which are {_NAMES}"
+        return (
+            f"`{kind.__name__}` is none of Keras's own schedules, which are {_NAMES}, and no "
+            f"`{_PLATEAU}`"
+        )
     return (
         f"{rate} is a number, not a schedule: write it as it is, `{rate}`; if it is the rate "
         f"of an optimizer that has a schedule, give {_SERIALIZED}"

@@ -292,9 +292,9 @@ EXPLANATIONS: Final = MappingProxyType(
             _E,
         ),
         "LRS407": _lrs(
-            "`base`, and a curve that begins at it, needs the optimizer's own rate, or that of "
-            "its momentum where that is what is set. In `fit` it is there; elsewhere `--base` "
-            "says the rate, and `from=` anything else.",
+            "`base`, and a curve that begins at it, needs the optimizer's own value of what is "
+            "set: its rate, its momentum. In `fit` it is there; elsewhere `--base` says the "
+            "rate, and `from=` any other.",
             "cosine()",
             "cosine()",
             _E,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lrdsl.suggest import suggest
 from lrdsl.vocabulary import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
 
@@ -22,3 +23,13 @@ def better_mode(metric: str) -> str | None:
         if end in LOWER_IS_BETTER:
             return "min"
     return None
+
+
+def meant(metric: str) -> str:
+    """Return what is told of a metric that seems to be mistyped; empty if it does not."""
+    start = "val_" if metric.startswith("val_") else ""
+    word = metric.removeprefix("val_")
+    name = suggest(word, sorted({*HIGHER_IS_BETTER, *LOWER_IS_BETTER}))
+    if name is None or name in word.split("_"):  # `dice_coef` is a name of its own
+        return ""
+    return f"did you mean `{start}{name}`? otherwise "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -191,7 +192,7 @@ class Program:
         return make_plan(self, epochs, steps_per_epoch, steps, base, bases or {}, own or {})
 
 
-def load(path: str | Path, **lets: LetValue) -> Program:
+def load(path: str | PathLike[str], **lets: LetValue) -> Program:
     """Read and check a `.lrs` file.
 
     Args:
@@ -202,12 +203,26 @@ def load(path: str | Path, **lets: LetValue) -> Program:
     Raises:
         LrsError: the text has problems, all of them listed.
         OSError: the file cannot be read.
+        TypeError: it is no path.
     """
-    return make_program(read_source(path), lets)
+    if not isinstance(path, str | PathLike):
+        number = isinstance(path, int | float) and not isinstance(path, bool)
+        repair = f'; a constant rate is a text, `lrdsl.loads("{path}")`' if number else ""
+        raise TypeError(f"the path of an `.lrs` file is needed, not {_shown(path)}{repair}")
+    return make_program(read_source(path if isinstance(path, str) else Path(path)), lets)
 
 
 def loads(text: str, **lets: LetValue) -> Program:
     """Check a schedule's text; otherwise like `load`."""
+    if isinstance(text, PathLike):
+        raise TypeError(
+            f"the text of a schedule is needed, not a path: `lrdsl.load({str(text)!r})` reads "
+            "the file"
+        )
+    if not isinstance(text, str):
+        number = isinstance(text, int | float) and not isinstance(text, bool)
+        repair = f': a constant rate is written "{text}"' if number else ""
+        raise TypeError(f"the text of a schedule is needed, not {_shown(text)}{repair}")
     return make_program(SourceText(text.removeprefix("\ufeff")), lets)
 
 
@@ -270,6 +285,11 @@ def _problems_to_come(plan: Plan) -> list[Diagnostic]:
 
     expected = outlook(plan)
     return [] if expected is None or expected.trouble is None else expected.trouble.problems
+
+
+def _shown(given: object) -> str:
+    shown = repr(given)
+    return shown if len(shown) <= 60 else f"a `{type(given).__name__}`"
 
 
 def _let_text(value: LetValue) -> str:

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 RATE = "lr"
 """The target that is the learning rate."""
 
+_KNOWN = frozenset(
+    (
+        *(RATE, "learning_rate", "momentum", "weight_decay", "beta_1", "beta_2", "epsilon"),
+        *("rho", "ema_momentum", "clipnorm", "clipvalue", "global_clipnorm"),
+    )
+)
+"""What optimizers have, and schedules set."""
+
 _MOST = 4
 """Names that are listed in one line."""
 
@@ -20,6 +28,11 @@ def split(target: str) -> tuple[str | None, str]:
 def is_rate(target: str) -> bool:
     """Return whether a target is a learning rate, of all parts or of one."""
     return split(target)[1] == RATE
+
+
+def is_known(target: str) -> bool:
+    """Return whether a name is that of something that optimizers have, or a part of one."""
+    return split(target)[1] in _KNOWN
 
 
 def main(targets: Sequence[str]) -> str:

@@ -230,6 +230,7 @@ NAMES = (
     "ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, "
     "CosineDecay, CosineDecayRestarts"
 )
+OR_PLATEAU = "and no `ReduceLROnPlateau`"
 SERIALIZE = "give what `keras.optimizers.schedules.serialize(schedule)` returns"
 OWN_CODE = (
     "is code of your own, and no formula can be read from it: write the formula, such as "
@@ -247,8 +248,8 @@ OWN_CODE = (
         ),
         (lambda step: 0.1, f"`function` {OWN_CODE}"),
         (dict, "`dict` is a class: give a schedule that was made of it"),
-        (None, f"`NoneType` is none of Keras's own schedules, which are {NAMES}"),
-        ("0.1", f"`str` is none of Keras's own schedules, which are {NAMES}"),
+        (None, f"`NoneType` is none of Keras's own schedules, which are {NAMES}, {OR_PLATEAU}"),
+        ("0.1", f"`str` is none of Keras's own schedules, which are {NAMES}, {OR_PLATEAU}"),
         (
             serialized("CosineDecay", COSINE, initial_learning_rate="0.1"),
             "`initial_learning_rate` must be a number, not '0.1'",

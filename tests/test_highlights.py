@@ -124,7 +124,7 @@ def test_what_happened_is_said_in_words() -> None:
 
 def test_what_a_plan_did_before_it_was_followed_is_left_out() -> None:
     program = lrdsl.loads("plateau(from=0.1, monitor=loss, factor=0.5, patience=2)")
-    plan = program.plan(epochs=9, steps_per_epoch=10).replay(STALLS)
+    plan = program.plan(epochs=20, steps_per_epoch=10).replay(STALLS)
     assert events_in_words(plan) == "4 cuts, at epochs 3, 5, 7 and 9"
     assert events_in_words(plan, since=50) == "2 cuts, at epochs 7 and 9"
     assert events_in_words(plan, since=90) == ""

@@ -23,6 +23,7 @@ LAYERS = (
     ("log_text",),
     ("metric_log",),
     ("syntax.nodes", "syntax.lalr", "syntax.prepared"),
+    ("syntax.habits",),
     ("syntax.errors", "syntax.tables", "syntax.documents"),
     ("syntax.parser", "syntax.printer", "core", "numeric.constants"),
     ("conversion",),

@@ -45,6 +45,54 @@ def test_a_file_is_read_with_its_name(tmp_path: Path) -> None:
         lrdsl.load(path)
 
 
+@pytest.mark.parametrize(
+    ("read", "given", "words"),
+    [
+        (
+            lrdsl.loads,
+            3,
+            'the text of a schedule is needed, not 3: a constant rate is written "3"',
+        ),
+        (
+            lrdsl.loads,
+            Path("decay.lrs"),
+            "the text of a schedule is needed, not a path: `lrdsl.load('decay.lrs')` reads the "
+            "file",
+        ),
+        (lrdsl.loads, None, "the text of a schedule is needed, not None"),
+        (lrdsl.loads, ["0.1"] * 99, "the text of a schedule is needed, not a `list`"),
+        (
+            lrdsl.load,
+            0.1,
+            "the path of an `.lrs` file is needed, not 0.1; a constant rate is a text, "
+            '`lrdsl.loads("0.1")`',
+        ),
+        (lrdsl.load, True, "the path of an `.lrs` file is needed, not True"),
+    ],
+)
+def test_what_is_no_text_or_path_is_told_what_to_give(
+    read: Any, given: Any, words: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        read(given)
+    assert str(caught.value) == words
+
+
+def test_a_program_and_a_plan_are_shown_in_one_short_line() -> None:
+    program = lrdsl.loads("cosine(max=0.1) for 5 snapshot repeat\ntrain 20 epochs of 3 steps")
+    assert repr(program) == "<Program <text>: lr; 20 epochs of 3 steps>"
+    assert repr(program.plan()) == (
+        "<Plan: 20 epochs of 3 steps = 60 steps; lr, 1 segment, 4 snapshots>"
+    )
+    reacting = lrdsl.loads("lr = plateau(from=0.1, monitor=loss, patience=1)\nmomentum = 0.9")
+    assert repr(reacting) == "<Program <text>: lr, momentum>"
+    plan = reacting.plan(epochs=9).replay([{"loss": 1.0}] * 2)
+    assert repr(plan) == "<Plan: 9 epochs; lr, momentum, 2 segments, 1 event>"
+    many = "\n".join(f"target_{number} = 1" for number in range(99))
+    assert repr(lrdsl.loads(many)) == ("<Program <text>: target_0, target_1, target_2, …>")
+    assert repr(lrdsl.loads("train 70 steps\n0.1")) == "<Program <text>: lr; 70 steps>"
+
+
 # -- let ---------------------------------------------------------------------------------------
 
 

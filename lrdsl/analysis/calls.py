@@ -8,7 +8,7 @@ from lrdsl import core
 from lrdsl.analysis.arguments import bind_arguments
 from lrdsl.analysis.places import Places
 from lrdsl.analysis.scope import Scope
-from lrdsl.metrics import better_mode
+from lrdsl.metrics import better_mode, meant
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.vocabulary import CURVES, FUNCTIONS
@@ -155,5 +155,6 @@ class Calls(Places):
                 f"is more or less of `{monitor.text}` better? Its name does not say",
                 monitor.span,
                 "needs a `mode`",
-                help=f"write `monitor={monitor.text}, mode=max` or `mode=min`",
+                help=f"{meant(monitor.text)}write `monitor={monitor.text}, mode=max` or "
+                "`mode=min`",
             )

@@ -315,6 +315,12 @@ class Expander(Calls):
     def _comparison(self, node: nodes.Chain, scope: Scope, span: Span) -> core.Core:
         left, right = node.operands
         operator = node.operators[0]
+        repair = (
+            "end the segment at a time, `until 10`, or by a metric, `until val_loss < 0.3`; a "
+            "floor is `max(…, 0.01)`"
+        )
+        if any(self._is_a_target(side, scope, repair) for side in (left, right)):
+            return core.Compare("", operator, core.Number(Fraction(1), span), span)
         metric = self._metric(left, scope)
         if metric is None:
             flipped = self._metric(right, scope)

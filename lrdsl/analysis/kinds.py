@@ -66,14 +66,17 @@ class Kinds:
             repair = "write a percentage as a number, as in `0.3`"
         self._problems.add("LRS401", what, node.span, "not a value", help=repair)
 
-    def condition_misplaced(self, node: core.Core) -> None:
-        """Report a condition where a value is needed."""
+    def condition_misplaced(self, node: core.Core, *, after: str = "") -> None:
+        """Report a condition where a value is needed; `after` is the word before a time."""
+        repair = "write `until` before it"
+        if after in ("for", "skip"):
+            repair = f"write `until` instead of `{after}`"
         self._problems.add(
             "LRS409",
             "a condition stands where a value is needed",
             node.span,
             "only `until` takes a condition",
-            help="write `until` before it",
+            help=repair,
         )
 
     def need_starts(self, parts: list[core.Core], operator: str) -> None:

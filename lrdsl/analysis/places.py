@@ -8,11 +8,11 @@ from fractions import Fraction
 from lrdsl import core
 from lrdsl.analysis.kinds import Kinds
 from lrdsl.analysis.problems import Problems
-from lrdsl.analysis.scope import Scope
+from lrdsl.analysis.scope import Scope, Target
 from lrdsl.source import Span
 from lrdsl.syntax import nodes
 from lrdsl.syntax.printer import print_expression
-from lrdsl.targets import split
+from lrdsl.targets import is_known, split
 from lrdsl.vocabulary import CLOCKS, CONSTANTS, END, REFERENCES, CurveParameter, Kind
 
 
@@ -51,6 +51,8 @@ class Places(ABC):
             case Kind.TIME:
                 return self._time(node, scope, key)
             case Kind.METRIC:
+                if self._is_a_target(node, scope, f"write `{parameter.name}=val_loss`"):
+                    return core.Word("", span)
                 metric = self._metric(node, scope)
                 if metric is None:
                     self._problems.add(
@@ -91,7 +93,7 @@ class Places(ABC):
         """Expand what must be a time; a bare number counts in the file's unit."""
         result = self._expand(node, scope)
         if core.is_condition(result):
-            self._kinds.condition_misplaced(result)
+            self._kinds.condition_misplaced(result, after=what)
         else:
             self._kinds.need_constant(result, what)
         return result
@@ -121,6 +123,29 @@ class Places(ABC):
         if node.id in known or scope.find(node.id) is not None:
             return None
         return node.id
+
+    def _is_a_target(self, node: nodes.Expression, scope: Scope, repair: str) -> bool:
+        """Report a target where a metric is due; return whether it is one."""
+        while isinstance(node, nodes.Group):
+            node = node.inner
+        if not isinstance(node, nodes.Name):
+            return False
+        if node.id in scope.arguments:
+            argument = scope.arguments[node.id]
+            return argument is not None and self._is_a_target(
+                argument.expression, argument.scope, repair
+            )
+        declared = scope.find(node.id)
+        if not isinstance(declared, Target) and (declared or not is_known(node.id)):
+            return False
+        self._problems.add(
+            "LRS208",
+            f"`{node.id}` is what a schedule sets, and no metric",
+            self._span(node, scope),
+            "nothing is measured here",
+            help=f"{repair}; a metric of that name is quoted",
+        )
+        return True
 
     def _span(self, node: nodes.Node, scope: Scope) -> Span:
         return scope.blame or node.span

@@ -6,13 +6,11 @@ import math
 from fractions import Fraction
 
 from lrdsl import core
-from lrdsl.metrics import better_mode
+from lrdsl.metrics import better_mode, meant
 from lrdsl.numeric.constants import as_float
 from lrdsl.planning.stalls import Rules
 from lrdsl.planning.times import Length, Open, Times
 from lrdsl.source import Span
-from lrdsl.suggest import suggest
-from lrdsl.vocabulary import HIGHER_IS_BETTER, LOWER_IS_BETTER
 
 
 def rules_of(
@@ -28,7 +26,7 @@ def rules_of(
             f"nobody can tell from its name which way `{metric}` gets better",
             span,
             "more or less of it?",
-            help=f"{_meant(metric)}add `mode=max` where more is better, or `mode=min`",
+            help=f"{meant(metric)}add `mode=max` where more is better, or `mode=min`",
         )
     counts = {
         name: times.count(parameters[name], name, least=least)
@@ -88,6 +86,7 @@ def survey_plateau(times: Times, parameters: dict[str, core.Core], span: Span) -
             "0 or above, below 1",
             "0.5",
         )
+    _survey_floor(times, parameters)
     if "rise" in parameters:
         rise = times.constant(parameters["rise"], "rise")
         if rise is not None and not 1 < rise < math.inf:
@@ -102,6 +101,28 @@ def survey_plateau(times: Times, parameters: dict[str, core.Core], span: Span) -
                     "nothing raises the rate",
                     help=f"add `rise=1.1`, or leave `{name}` out",
                 )
+
+
+def _survey_floor(times: Times, parameters: dict[str, core.Core]) -> None:
+    start, least = parameters["from"], parameters["min"]
+    if "rise" in parameters or not (_is_number(start) and _is_number(least)):
+        return
+    begins, floor = times.constant(start, "from"), times.constant(least, "min")
+    if begins is None or floor is None or not 0 < floor >= begins:
+        return
+    times.problems.add(
+        "LRS408",
+        f"the plateau begins at {as_float(begins):g} and never cuts",
+        least.span,
+        f"the least that it may come to is {as_float(floor):g}",
+        help=f"write a `min` below {as_float(begins):g}, or leave it out",
+    )
+
+
+def _is_number(node: core.Core) -> bool:
+    if isinstance(node, core.Apply):
+        return not node.is_time and all(map(_is_number, node.operands))
+    return isinstance(node, core.Number)
 
 
 def survey_condition(times: Times, condition: core.Core, block: Length) -> None:
@@ -173,16 +194,6 @@ def is_reactive(node: core.Core) -> bool:
 def _word(parameters: dict[str, core.Core], name: str, default: str) -> str:
     word = parameters.get(name)
     return word.text if isinstance(word, core.Word) else default
-
-
-def _meant(metric: str) -> str:
-    """Return what is told of a metric that seems to be mistyped."""
-    start = "val_" if metric.startswith("val_") else ""
-    word = metric.removeprefix("val_")
-    name = suggest(word, sorted({*HIGHER_IS_BETTER, *LOWER_IS_BETTER}))
-    if name is None or name in word.split("_"):  # `dice_coef` is a name of its own
-        return ""
-    return f"did you mean `{start}{name}`? otherwise "
 
 
 def _is_given(node: core.Core, span: Span) -> bool:

@@ -9,8 +9,9 @@ from lrdsl import limits
 from lrdsl.diagnostics import Diagnostic, Label
 from lrdsl.source import SourceText, Span
 from lrdsl.suggest import suggest
+from lrdsl.syntax.habits import foreign_condition, foreign_habit, near
 from lrdsl.syntax.lalr import END, UnexpectedCharacter, UnexpectedToken
-from lrdsl.vocabulary import CURVES, KEYWORDS
+from lrdsl.vocabulary import KEYWORDS
 
 _HUMAN: Final = {
     # terminal: what a person calls it, in the order in which a message lists them
@@ -38,21 +39,6 @@ _NUMBER_LIKE: Final = re.compile(r"[\d.](?:[eE][+-]|[\w.])*")
 _NUMBER_THEN_WORD: Final = re.compile(
     r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([A-Za-z_]\w*)", re.ASCII
 )
-_WORD_BEFORE: Final = re.compile(r"([A-Za-z_]\w*)[ \t]+\Z")
-_ARGUMENTS: Final = frozenset(
-    name for curve in CURVES.values() for p in curve for name in (p.name, *p.also)
-)
-_NUMBER_BEFORE: Final = re.compile(r"[0-9.][ \t]+\Z")
-_FOREIGN_UNITS: Final = {
-    "batch": "step",
-    "batches": "steps",
-    "iteration": "step",
-    "iterations": "steps",
-    "updates": "steps",
-    "ep": "epochs",
-    "percent": "%",
-}
-_UNITS: Final = frozenset({"epoch", "epochs", "step", "steps"})
 _POINT_OF_PART: Final = re.compile(r"[A-Za-z_]\w*[ \t]*\.\Z")
 _PART_NAME: Final = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*\Z")
 _CALL_WITH_SPACE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)([ \t\r\n\f]+)\Z")
@@ -130,9 +116,10 @@ def explain(error: UnexpectedCharacter | UnexpectedToken, source: SourceText) ->
         return _early_end(source, accepts)
     span = Span(token.start, token.end)
     return (
-        _space_before_parenthesis(token.type, span, source)
+        foreign_condition(token.text, token.type, span, source)
+        or _space_before_parenthesis(token.type, span, source)
         or _unmatched(token.type, span, source)
-        or _foreign_habit(token.text, token.type, span, source, accepts)
+        or foreign_habit(token.text, token.type, span, source, accepts)
         or _between_statements(token.type, span, source, accepts)
         or _misspelled_keyword(token.text, token.type, span, accepts)
         or _missing_then(token.type, span, source, accepts)
@@ -337,58 +324,12 @@ def _misspelled_keyword(
     )
 
 
-def _foreign_habit(
-    text: str, kind: str, span: Span, source: SourceText, accepts: frozenset[str]
-) -> Diagnostic | None:
-    """Explain what is written as elsewhere: `==`, `const 0.1`, `epoch 10`, `n epochs`."""
-    message = label = repair = ""
-    word = _WORD_BEFORE.search(source.text, *_near(span))
-    before = word[1] if word else ""
-    if kind in ("KEY", "EQUAL") and source.text[span.end :].lstrip(" \t").startswith("=="):
-        message = "`==` compares nothing here"
-        label, repair = "a metric rarely meets a number", f"write `{text} <= 0.3` or `>=`"
-    elif kind == "COMMA" and "THEN" not in accepts and END in accepts:
-        message, label = "a comma between segments", "`then` alone joins them"
-        repair = "delete it"
-    elif kind == "NAME" and text in _UNITS and before and before not in KEYWORDS:
-        message, label = f"the unit `{text}` stands after a name", "a unit follows a number"
-        repair = f"write `{before} * 1 {text.removesuffix('s')}`"
-    elif kind in ("NUMBER", "QUANTITY") and before in _UNITS:
-        message, label = f"`{before}` stands before its number", "a unit follows a number"
-        repair = f"write `{text.split(' ')[0]} {before.removesuffix('s')}s`"
-    elif kind in ("NUMBER", "QUANTITY", "NAME") and before in CURVES:
-        message, label = (
-            f"`{before}` without parentheses",
-            "what it takes stands in parentheses",
-        )
-        repair = f"write `{before}({text})`"
-    elif kind in ("NUMBER", "QUANTITY", "NAME") and before in _ARGUMENTS and "COMMA" in accepts:
-        message, label = f"`{before}` without its `=`", "an argument is given with `=`"
-        repair = f"write `{before}={text}`"
-    elif kind == "NAME" and text == "if":
-        message, label = "there is no `if`", "time decides, with `until`"
-        repair = "write `0.1 until 10 then 0.01`"
-    elif kind == "NAME" and _NUMBER_BEFORE.search(source.text, *_near(span)):
-        meant = _FOREIGN_UNITS.get(text) or suggest(text, ["epochs", "steps"])
-        if meant is not None and suggest(text, sorted(KEYWORDS)) is None:
-            message, label = f"`{text}` is no unit", "units are epochs, steps and %"
-            repair = f"did you mean `{meant}`?"
-    if not message:
-        return None
-    return Diagnostic(code="LRS102", message=message, primary=Label(span, label), help=repair)
-
-
-def _near(span: Span) -> tuple[int, int]:
-    """Return the stretch of text just before a place."""
-    return max(0, span.start - 100), span.start
-
-
 def _missing_then(
     kind: str, span: Span, source: SourceText, accepts: frozenset[str]
 ) -> Diagnostic | None:
     if kind not in _STARTS_VALUE or "THEN" not in accepts:
         return None
-    called = _PART_NAME.search(source.text, *_near(span)) if kind == "LPAR" else None
+    called = _PART_NAME.search(source.text, *near(span)) if kind == "LPAR" else None
     if called:
         return Diagnostic(
             code="LRS202",

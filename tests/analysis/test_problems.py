@@ -345,6 +345,14 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "write `monitor=val_quality, mode=max` or `mode=min`",
     ),
     (
+        "0.1 snapshot(best=2, monitor=«val_los»)",
+        NOTHING,
+        "LRS204",
+        "is more or less of `val_los` better? Its name does not say",
+        "needs a `mode`",
+        "did you mean `val_loss`? otherwise write `monitor=val_los, mode=max` or `mode=min`",
+    ),
+    (
         "def f(m) = 0.1 snapshot(best=3, monitor=«m»)\nlr = f(quality)",
         NOTHING,
         "LRS204",
@@ -623,6 +631,49 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
         "a comparison without a metric",
         "one side must be the name of a metric",
         "for a time, write it alone: `until 10`",
+    ),
+    *(
+        (
+            f"0.1 {word} «stalled(val_loss)» then 1",
+            NOTHING,
+            "LRS409",
+            "a condition stands where a value is needed",
+            "only `until` takes a condition",
+            f"write `until` instead of `{word}`",
+        )
+        for word in ("for", "skip")
+    ),
+    *(
+        (
+            text,
+            NOTHING,
+            "LRS208",
+            f"`{name}` is what a schedule sets, and no metric",
+            "nothing is measured here",
+            "end the segment at a time, `until 10`, or by a metric, `until val_loss < 0.3`; a "
+            "floor is `max(…, 0.01)`; a metric of that name is quoted",
+        )
+        for text, name in (
+            ("0.1 until «lr» < 0.01 then 1", "lr"),
+            ("0.1 until 0.01 > «learning_rate» then 1", "learning_rate"),
+            ("0.1 until 5 or («slow.lr» < 0.01) then 1", "slow.lr"),
+            ("lr = 0.1\nmomentum = 0.9 until «momentum» < 0.5 then 1", "momentum"),
+            ("beta = 0.1\nlr = 0.9 until «beta» < 0.5 then 1", "beta"),
+        )
+    ),
+    *(
+        (
+            text,
+            NOTHING,
+            "LRS208",
+            "`lr` is what a schedule sets, and no metric",
+            "nothing is measured here",
+            "write `monitor=val_loss`; a metric of that name is quoted",
+        )
+        for text in (
+            "0.1 until stalled(«lr») then 1",
+            "plateau(from=0.1, monitor=«lr», mode=min)",
+        )
     ),
     (
         "def f() = 1\nlr = «f»",

@@ -272,6 +272,23 @@ def test_base_leaves_out_parts_with_a_rate_of_their_own() -> None:
     assert_followed(model, callback)
 
 
+def test_base_of_momentum_is_each_parts_own() -> None:
+    model = make(of(sgd("slow", momentum=0.5), sgd("fast", momentum=0.9)))
+    callback = follow("lr = 0.1\nslow.momentum = base / 2\nmomentum = linear(to=0.5)", model)
+    assert callback.plan.own == {"slow.momentum": 0.5, "fast.momentum": 0.9}
+    assert callback.plan.values(0, "slow.momentum") == 0.25
+    assert callback.plan.values(0, "momentum") == 0.9
+
+
+def test_base_of_momentums_that_differ_is_refused_at_its_place() -> None:
+    model = make(of(sgd("slow", momentum=0.5), sgd("fast", momentum=0.9)))
+    found = refused("lr = 0.1\nmomentum = linear(to=0.5)", model, code="LRS407")
+    assert found.message == (
+        "the parts of the optimizer differ in their own `momentum`: 0.5 (`slow`), 0.9 (`fast`)"
+    )
+    assert found.help.startswith("give each its curve, `slow.momentum = …`")
+
+
 # -- Logs and files ----------------------------------------------------------------------------
 
 

@@ -336,6 +336,27 @@ def test_what_the_metrics_brought_about_is_told_of_each_fit() -> None:
     assert not any("fit 3: events" in line for line in told)
 
 
+def test_what_an_adopted_plan_did_before_it_was_adopted_is_not_told() -> None:
+    run = Run()
+    program = lrdsl.loads("plateau(from=0.1, monitor=loss, factor=0.5, patience=2)")
+    made = program.plan(epochs=9, steps_per_epoch=2).replay([{"loss": 1.0}] * 8)
+    before = lrdsl.loads("0.2").plan(epochs=9, steps_per_epoch=2)
+    with run.session.around(PLACE) as callback:
+        assert isinstance(callback, StandInCallback)
+        callback.train(made)
+        callback.earlier = [
+            SimpleNamespace(
+                plan=before,
+                applied_rates={"lr": np.full(8, 0.2, np.float32)},
+                steps=np.arange(8),
+            )
+        ]
+        callback.applied_steps = np.arange(8, 18)
+        callback.applied_rates = {"lr": made.values()[8:].astype(np.float32)}
+    assert run.close() == 0
+    assert "events: 2 cuts, at epochs 5 and 7" in run.listener.lines
+
+
 def test_plans_that_react_are_asked_about_once_and_drawn_each() -> None:
     drawn = []
     run = Run(draw=lambda plan, path: drawn.append(path.parent.name))

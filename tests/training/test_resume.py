@@ -209,6 +209,30 @@ def test_base_is_that_of_the_first_run() -> None:
     assert callback.plan.base == 1.0
 
 
+def test_base_of_momentum_is_that_of_the_first_run() -> None:
+    text = "lr = 0.1\nmomentum = 0.5 * base until 3 then base"
+    sgd = keras.optimizers.SGD
+    model = make_model(STEPS, sgd(1.0, momentum=0.9))
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, kept(text), STEPS, epochs=4, callbacks=[Interrupt(2)])
+    callback = kept(text)
+    fit(make_model(STEPS, sgd(1.0, momentum=0.8)), callback, STEPS, epochs=4)
+    assert callback.plan is not None
+    assert callback.plan.values([0, -1], "momentum").tolist() == [0.45, 0.9]
+
+
+def test_base_of_momentum_that_only_an_adopted_plan_asks_for_is_the_optimizers() -> None:
+    def sgd() -> Any:
+        return make_model(STEPS, keras.optimizers.SGD(1.0, momentum=0.8))
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(sgd(), kept("0.1"), STEPS, epochs=4, callbacks=[Interrupt(2)])
+    callback = kept("lr = 0.1\nmomentum = 0.5 * base", state_conflict="adopt")
+    fit(sgd(), callback, STEPS, epochs=4)
+    assert callback.plan is not None
+    assert callback.plan.values(0, "momentum") == 0.4
+
+
 def test_commit_every_goes_back_to_the_last_commit() -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(
