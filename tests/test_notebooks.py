@@ -39,6 +39,10 @@ def test_a_plan_is_a_picture_and_one_line() -> None:
         ("0.1", "drawn for 100 epochs: the text does not say how long training is"),
         ("train 9 epochs  lr = cosine()", "in units of base, the optimizer's own rate"),
         (
+            "train 9 epochs  lr = 0.1  momentum = base",
+            "the optimizer's own `momentum` taken as 0.9",
+        ),
+        (
             "train 9 epochs  lr = 0.1 until 500 steps then 0.2",
             "an epoch of 100 steps",
         ),

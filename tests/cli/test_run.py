@@ -107,6 +107,19 @@ def test_rates_that_are_no_numbers_are_a_difference_and_can_be_drawn() -> None:
     assert run("a.lrs", "--run", "steps.csv", *args)[0] == 1
 
 
+def test_the_optimizers_own_values_are_those_of_the_run() -> None:
+    text = "lr = 0.1\nmomentum = base until 5 then 0.5"
+    Path("m.lrs").write_text(text)
+    plan = lrdsl.loads(text).plan(**HORIZON, own={"momentum": 0.75})
+    write_run(Path("run-m"), plan)
+    record = json.loads(Path("run-m", RECORD).read_text())
+    record["fits"][0]["own"] = dict(plan.own)
+    Path("run-m", RECORD).write_text(json.dumps(record))
+    status, out, err = run("m.lrs", "--run", "run-m")
+    assert (status, err) == (0, "")
+    assert "0.75 → 0.75" in out
+
+
 def test_a_later_fit_of_a_run_has_a_folder_of_its_own() -> None:
     plan = lrdsl.loads(TEXT).plan(epochs=20, steps_per_epoch=3)
     write_run(Path("run/fit-2"), plan, steps=60)

@@ -63,6 +63,7 @@ def test_option_that_contradicts_the_train_line_is_named(
         ("0.1", Horizon(), "the length of the training"),
         ("cosine()", Horizon(), "the length of the training"),
         ("cosine(max=0.1)", Horizon(steps_per_epoch=9), "the length of the training"),
+        ("lr = 0.1\nmomentum = base", Horizon(epochs=9), "the optimizer's own `momentum`"),
         (
             "0.1 until 500 steps then 0.01",
             Horizon(epochs=60),

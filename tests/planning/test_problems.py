@@ -660,6 +660,11 @@ def test_lengths_without_a_common_unit_are_limited() -> None:
     assert found[0].message == "a boundary needs a fraction of more than 4,096 bits"
 
 
+def test_what_only_the_optimizer_knows_is_no_problem_of_the_text() -> None:
+    text = "train 9 epochs of 9 steps\nlr = base\nmomentum = plateau(factor=0.5)"
+    assert lrdsl.diagnose(lrdsl.SourceText(text)) == []
+
+
 def test_parameters_of_a_plateau_are_in_their_range() -> None:
     found = lrdsl.diagnose(lrdsl.SourceText("plateau(from=1, patience=-1, factor=1)"))
     assert [problem.message for problem in found] == [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lrdsl
+from lrdsl.diagnostics import LrsError
 
 from .weights import fit, make_model, weights_of
 
@@ -27,7 +28,8 @@ def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
 
     model = make_model(STEPS, jit_compile=jit)
     callback = lrdsl.compile("const(0.25)")
-    fit(model, callback, STEPS, callbacks=[Tamper()])
+    with pytest.raises(LrsError, match=r"step 7 used the rate 9\.0, and 0\.25 is planned"):
+        fit(model, callback, STEPS, callbacks=[Tamper()])
     used = np.where(np.arange(STEPS) == 7, 9.0, 0.25).astype(np.float32)
     np.testing.assert_array_equal(weights_of(model), -used)
     np.testing.assert_array_equal(callback.applied, used)
