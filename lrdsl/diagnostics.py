@@ -57,6 +57,7 @@ CODES: dict[str, str] = {
     "LRS501": "a `let` is not used",
     "LRS502": "a turn is cut short and leaves no snapshot",
     "LRS503": "the training ends inside a segment",
+    "LRS504": "a plateau never cuts",
     # The running fit
     "LRS601": "`fit` cannot apply this schedule exactly",
     "LRS602": "`fit` and the plan disagree",

@@ -339,6 +339,13 @@ EXPLANATIONS: Final = MappingProxyType(
             "cosine(max=0.1)",
             _ES,
         ),
+        "LRS504": _lrs(
+            "A warning: the plateau begins at the least that it may come to, or below, so that "
+            "no metric changes anything.",
+            "plateau(from=0.1, min=1)",
+            "plateau(from=0.1, min=0.001)",
+            _E,
+        ),
         "LRS601": _python(
             "`fit` sets the rate of each step exactly, or not at all: something else would "
             "set it too, or nobody can tell what Keras does with it.",

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 from lrdsl import core
+from lrdsl.diagnostics import Severity
 from lrdsl.metrics import better_mode, meant
 from lrdsl.numeric.constants import as_float
 from lrdsl.planning.stalls import Rules
@@ -111,11 +112,12 @@ def _survey_floor(times: Times, parameters: dict[str, core.Core]) -> None:
     if begins is None or floor is None or not 0 < floor >= begins:
         return
     times.problems.add(
-        "LRS408",
+        "LRS504",
         f"the plateau begins at {as_float(begins):g} and never cuts",
         least.span,
         f"the least that it may come to is {as_float(floor):g}",
         help=f"write a `min` below {as_float(begins):g}, or leave it out",
+        severity=Severity.WARNING,
     )
 
 

@@ -532,7 +532,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
     (
         "plateau(from=0.1, min=«1»)",
         NOTHING,
-        "LRS408",
+        "LRS504",
         "the plateau begins at 0.1 and never cuts",
         "the least that it may come to is 1",
         "write a `min` below 0.1, or leave it out",
@@ -540,7 +540,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str | None, str | None]] = [
     (
         "let peak = 0.2\nlr = plateau(from=peak / 2, min=«peak / 2»)",
         NOTHING,
-        "LRS408",
+        "LRS504",
         "the plateau begins at 0.1 and never cuts",
         "the least that it may come to is 0.1",
         "write a `min` below 0.1, or leave it out",
