@@ -123,10 +123,12 @@ class Terminal:
         """Wait until it has ended; return its status and the last it wrote."""
         rest = self.seen
         status = None
+        limit = time.monotonic() + 30
         while status is None or select.select([self.master], [], [], 0.1)[0]:
             if select.select([self.master], [], [], 0.1)[0]:
                 rest += os.read(self.master, 1 << 16)
             status = self.process.poll()
+            assert time.monotonic() < limit, f"it goes on, after {rest!r}"
         return status, rest
 
 
