@@ -359,7 +359,7 @@ def test_training_that_a_callback_stops_says_which_snapshots_were_never_due() ->
     callback.say = said.append
     fit(make_model(STEPS), callback, STEPS, epochs=10, callbacks=[Stop()])
     assert said == [
-        "2 of 3 snapshots were never due: the training stopped before epochs 6.667 and 10"
+        "2 of 3 snapshots were never due: the training stopped before epochs 6.75 and 10"
     ]
     assert [one.index for one in callback.never_due] == [2, 3]
     callback.snapshots = "others"
