@@ -38,8 +38,11 @@ COMMANDS = {
 }
 """Every subcommand with its line in the list of commands."""
 
-LASTING = {"train", "watch", "ensemble"}
-"""Those that may run for long, and have memory to give back while they do."""
+LASTING = {"watch", "ensemble"}
+"""Those that may run for long, and have memory to give back while they do.
+
+`train` is at once over until the script begins, which has its garbage collected.
+"""
 
 PROBLEMS = 1
 """Exit status: the input has problems."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -261,6 +262,7 @@ def train(
     watch_fits(Session(course, dialogue, folder, make_callback=make_callback, draw=draw))
     process = os.getpid()
     try:
+        gc.enable()  # see `lrdsl.cli.main`
         ending = run(asked.target, asked.arguments)
     except TargetError as error:
         raise click.UsageError(str(error)) from None

@@ -176,7 +176,7 @@ def test_an_output_that_is_full_is_no_bug() -> None:
     assert done.stderr == b"Error: cannot write the output: No space left on device\n"
 
 
-@pytest.mark.parametrize(("command", "collects"), [("plot", False), ("train", True)])
+@pytest.mark.parametrize(("command", "collects"), [("plot", False), ("watch", True)])
 def test_garbage_is_collected_where_a_command_may_run_for_long(
     command: str, collects: bool
 ) -> None:

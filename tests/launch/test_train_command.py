@@ -394,3 +394,10 @@ def test_a_schedule_that_stops_by_itself_is_shown_with_its_end(folder: Path) -> 
     done = lrdsl(folder, "train", "--dry-run", "--epochs", "3", "stop.lrs", "train.py")
     assert done.returncode == 0, done.stderr
     assert "stop.lrs  2 of 3 epochs, then stop" in done.stderr
+
+
+def test_the_script_has_its_garbage_collected(folder: Path) -> None:
+    script = f"import gc\nprint(gc.isenabled())\n{SCRIPT}"
+    (folder / "train.py").write_text(script)
+    done = lrdsl(folder, "train", "--yes", "--out", "out", "cosine.lrs", "train.py")
+    assert done.stdout.splitlines()[0] == "True"
