@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -77,9 +78,10 @@ class DueSnapshots:
                 if _step(one) >= done - 1 and _step(one) not in self._tried
             ]
 
-    def are_due_after(self, done: int) -> bool:
-        """Return whether there is something to save after so many steps of the plan."""
-        return self._due is not None and any(_step(one) < done for one in self._due[:1])
+    @property
+    def next_due(self) -> float:
+        """After how many steps of the plan there is something to save; inf for never."""
+        return _step(self._due[0]) + 1 if self._due else math.inf
 
     @property
     def never_due(self) -> Sequence[Snapshot]:

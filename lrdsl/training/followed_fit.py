@@ -63,6 +63,7 @@ class FollowedFit:
         self._first = 0
         self._window = 0  # the step that the table begins with
         self._fill_at = 0  # executions from this step on are not within the table
+        self._idle_until: float = 0  # before this step there is nothing to do
         self._epoch_is_open = False
         self._logs: dict[str, Any] | None = None
         self._fed: NDArray[np.float32] = np.empty(0, np.float32)  # from the window on
@@ -129,13 +130,15 @@ class FollowedFit:
                 self._fail("LRS605", wrong, "take the callback that decides so out")
         self._epoch = epoch
         self._first = epoch * self._steps
-        self._window = self._fill_at = 0
+        self._window = self._fill_at = self._idle_until = 0
         self._epoch_is_open = True
         self._snapshots.begin(self._first)
 
     def begin_execution(self, batch: int) -> None:
         """Prepare the steps from `batch` on, as many as the train function runs at once."""
         reason = self._feed.lost()
+        if reason is None and batch < self._idle_until:
+            return
         if reason is None and batch and not self._feed.has_stepped:
             reason = "`fit` does not call the model's `train_step`"
         if reason is not None:
@@ -157,6 +160,10 @@ class FollowedFit:
         if total is not None and self._first + batch + self._together >= total:
             # Keras looks at it after the batch, so the schedule's `stop` is exact.
             self._model.stop_training |= self._plan.is_stopped
+        elif self._is_proven:
+            due = self._snapshots.next_due - self._first
+            last = self._steps if total is None else total - self._first - self._together
+            self._idle_until = min(self._fill_at, self._steps, due, last)
 
     def end_epoch(self, logs: dict[str, Any] | None) -> None:
         """Save what is due at the epoch's end, with its metrics."""
@@ -311,7 +318,7 @@ class FollowedFit:
 
     def _save_due(self, done: int, metrics: dict[str, Any] | None) -> None:
         """Save the models that are due after `done` steps of the plan."""
-        if self._snapshots.are_due_after(done):
+        if self._snapshots.next_due <= done:
             used = self._feed.last_used()
             assert used is not None, "a step has run before"
             rate = np.atleast_1d(self.rates.by_target(used))[self.rates.main]

@@ -52,11 +52,11 @@ def test_every_step_uses_its_rate_when_run_eagerly(together: int) -> None:
     assert_followed(model, callback)
 
 
-@pytest.mark.parametrize("together", [*TOGETHER[::2], *([600] if len(TOGETHER) > 1 else [])])
+@pytest.mark.parametrize("together", [*TOGETHER[::2], *([2100] if len(TOGETHER) > 1 else [])])
 def test_rates_are_exact_across_refills_of_the_table(together: int) -> None:
-    model = make_model(1300, steps_per_execution=together)
+    model = make_model(4300, steps_per_execution=together)
     callback = lrdsl.compile(FALLING)
-    fit(model, callback, 1300)
+    fit(model, callback, 4300)
     assert_followed(model, callback)
 
 

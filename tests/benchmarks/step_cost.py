@@ -5,8 +5,9 @@
 A tiny model with SGD and one of 20 variables with AdamW, for whose every variable Keras
 asks a schedule anew; with jit and without, 1 and 32 steps in each execution.  The fits of
 one line run at the same time and take turns, a block of a few calls each, so that what slows
-the machine down slows them all.  Of each, the median block as a multiple of that with a
-constant rate; "constant again" says how much of that is noise.
+the machine down slows them all.  Of each, the median of its blocks as multiples of what the
+two with a constant rate took in the same turn, on average; how far these two are apart says
+how much of that is noise.
 
 Then a loop of short fits of one model: how often its train step was traced in all of them,
 and what the fastest `fit` after the first took.
@@ -18,7 +19,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import statistics
 import sys
 import threading
 import time
@@ -27,7 +27,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from measuring import begin_table, machine, print_row, spread
+from measuring import begin_table, machine, print_row
 
 import lrdsl
 
@@ -56,14 +56,16 @@ def piecewise(pieces: int) -> Any:
 CASES: dict[str, tuple[Callable[[], Any], Callable[[], list[Any]]]] = {
     # what the optimizer is given as its rate, and the callbacks
     "constant": (lambda: 0.01, list),
-    "constant again": (lambda: 0.01, list),
     "lrdsl, 3 segments": (lambda: 0.01, lambda: [lrdsl.compile(SCHEDULE)]),
+    "constant again": (lambda: 0.01, list),
     "lrdsl, 300": (lambda: 0.01, lambda: [lrdsl.compile(MANY)]),
     "`CosineDecay`": (lambda: schedules.CosineDecay(0.01, 1000), list),
     "`Piecewise…`, 3": (lambda: piecewise(3), list),
     "`Piecewise…`, 300": (lambda: piecewise(300), list),
     "a callback": (lambda: 0.01, lambda: [Assign()]),
 }
+
+CONSTANTS = ("constant", "constant again")
 
 MODELS: dict[str, tuple[int, Callable[[Any], Any]]] = {
     # hidden layers, optimizer
@@ -136,7 +138,9 @@ def fit_in_turns(models: dict[str, tuple[Any, list[Any]]], data: Any) -> dict[st
 def compare_steps() -> None:
     """Print what a step costs."""
     rng = np.random.default_rng(1)
-    begin_table(f"A training step on {keras.backend.backend()}", ["step", *CASES])
+    others = [case for case in CASES if case not in CONSTANTS]
+    head = ["step", "constant", "apart", *others]
+    begin_table(f"A training step on {keras.backend.backend()}", head)
     for name, (depth, optimizer) in MODELS.items():
         for jit in (False, True):
             for at_once in (1, 32):
@@ -148,14 +152,15 @@ def compare_steps() -> None:
                     for case, (rate, callbacks) in CASES.items()
                 }
                 blocks = fit_in_turns(models, data)
-                medians = {case: statistics.median(found) for case, found in blocks.items()}
-                constant = medians["constant"]
+                turns = {case: np.array(found) for case, found in blocks.items()}
+                constant = sum(turns[case] for case in CONSTANTS) / 2
+                ratio = {case: np.median(found / constant) for case, found in turns.items()}
                 print_row(
                     [
                         f"{name}, {'jit' if jit else 'no jit'}, {at_once} at once",
-                        f"{constant / CALLS / at_once * 1e6:.0f} µs "
-                        f"± {100 * spread(blocks['constant']):.0f}%",
-                        *(f"{medians[case] / constant:.2f}" for case in list(CASES)[1:]),
+                        f"{np.median(constant) / CALLS / at_once * 1e6:.0f} µs",
+                        f"{abs(ratio['constant'] - ratio['constant again']):.2f}",
+                        *(f"{ratio[case]:.2f}" for case in others),
                     ]
                 )
     print(f"\nKeras {keras.__version__}, {machine()}")

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import lrdsl
 from lrdsl.diagnostics import LrsError
@@ -21,7 +22,7 @@ def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
     class Tamper(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             if batch == 6:
-                table = self.model.optimizer.apply.__self__._table
+                table = self.model.optimizer.apply.__self__._tables[0]
                 values = table.numpy()
                 values[7] = 9.0
                 table.assign(values)
@@ -33,3 +34,26 @@ def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
     used = np.where(np.arange(STEPS) == 7, 9.0, 0.25).astype(np.float32)
     np.testing.assert_array_equal(weights_of(model), -used)
     np.testing.assert_array_equal(callback.applied, used)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("together", [1, 4])
+def test_step_that_fails_leaves_rate_and_record_at_the_step_before(
+    together: int, jit: bool
+) -> None:
+    def rows() -> Any:
+        yield from ((row, np.zeros(1, np.float32)) for row in np.split(np.eye(6, STEPS), 6))
+        raise ValueError("the file is torn")
+
+    data = tf.data.Dataset.from_generator(
+        rows,
+        output_signature=(tf.TensorSpec((1, STEPS)), tf.TensorSpec((1,))),
+    )
+    model = make_model(STEPS, jit_compile=jit, steps_per_execution=together)
+    callback = lrdsl.compile(f"train 1 epoch of {STEPS} steps\nlinear(from=1, to=0)")
+    with pytest.raises(tf.errors.OpError, match="the file is torn"):
+        model.fit(data, callbacks=[callback], verbose=0)
+    used = callback.plan.values()[:6].astype(np.float32)
+    np.testing.assert_array_equal(weights_of(model)[:6], -used)
+    np.testing.assert_array_equal(callback.applied, used)
+    assert float(model.optimizer.learning_rate) == used[-1]

@@ -2,16 +2,18 @@
 
 Rates of the coming steps lie in a variable, the table.  For the time of one `fit` the
 optimizer's `apply` is shadowed, on the instance, by one that looks up the running step's
-rate, assigns it to the optimizer's own rate, applies, and writes the rate that the update
-was given to a second variable, the tape.  All of it is traced into the train step, so it
-holds within one execution of many steps and under XLA, where a callback cannot reach.
+rate, assigns it to the optimizer's own rate, applies, writes the rate that the update was
+given to a second variable, the tape, and counts the step in a third.  All of it is traced
+into the train step, so it holds within one execution of many steps and under XLA, where a
+callback cannot reach.  On a small model every operation in there can be measured, and one
+that looks at the whole table more than most.
 
-Both variables are ours alone: no optimizer or model tracks them, so what is saved while we
+All of them are ours alone: no optimizer or model tracks them, so what is saved while we
 are attached is what would be saved without us.
 
-Under a distribution strategy each replica has a table and a tape of its own.  The replicas
-of one process are traced by a thread each, which wait for one another where variables are
-updated: that is done in the thread that began them, one replica after the other.
+Under a distribution strategy each replica has a table, a tape and a count of its own.  The
+replicas of one process are traced by a thread each, which wait for one another where variables
+are updated: that is done in the thread that began them, one replica after the other.
 """
 
 from __future__ import annotations
@@ -36,10 +38,9 @@ from lrdsl.training.feeds.tensorflow_columns import GraphColumns
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
 
-WINDOW = 512
-"""Steps held at once.  Few enough that rewriting the whole tape at every step costs nothing
-to be measured, and enough that filling the table again does not either.  (Writing one slot
-in place, `tape[i].assign`, ended in segmentation faults under XLA with TensorFlow 2.21.)"""
+WINDOW = 2048
+"""Steps held at once.  XLA copies table and tape at every step, of which this is few enough
+to cost nothing, and enough that filling the table again does not either."""
 
 
 _KEPT = "_lrdsl_feed"
@@ -78,11 +79,14 @@ class RateFeed:
         self.on_detach: Callable[[], None] = lambda: None
         self._last_used: NDArray[np.float32] | None = None
 
-        # A row for each step, a column for each part of the optimizer.  The table ends with
-        # rates of 0, for steps that nobody planned.  The tape begins with the number of
-        # steps, as float32 (exact up to 2^24) to be one variable.
+        # For each part of the optimizer the rates to use, and those used; both end with a
+        # place for steps that nobody planned, which are given a rate of 0.
         self._strategy = model.distribute_strategy
-        self._table, self._tape = self._make_variable(), self._make_variable()
+        empty = np.zeros(self.size + 1, np.float32)
+        self._tables = [self._make_variable(empty) for _ in self._parts]
+        self._tapes = [self._make_variable(empty) for _ in self._parts]
+        # How many steps have run; of 64 bits, as GPUs do not count in 32.
+        self._count = self._make_variable(np.int64(0))
         self._targets = AllTargets(self._parts, plan, self.size + 1, self._make_columns)
         self._start = 0
 
@@ -279,17 +283,14 @@ class RateFeed:
                 "let `train_step` call `self.optimizer.apply` once for each batch, outside "
                 "of loops and conditions, and do not decorate it",
             )
-        tape = self._tape.read_value()
-        count = tape[0, 0]
-        index = tf.cast(tf.minimum(count, float(self.size)), tf.int32)
-        planned = tf.unstack(tf.gather(self._table, index))
+        index = tf.minimum(self._count.read_value(), np.int64(self.size))
         # What we write waits for the gradients.  Where a dataset is at its end the step is
         # run once more, fails for want of data, and would else have counted by then.
         gradients = _tensors(grads)
         with tf.control_dependencies(gradients):
-            for rate, number in zip(self._rates, planned, strict=True):
-                rate.assign(number)
-        replica = self._replica_of(self._tape)
+            for rate, table in zip(self._rates, self._tables, strict=True):
+                rate.assign(tf.gather(table, index))
+        replica = self._replica_of(self._count)
         self._used[replica] = [None] * len(self._parts)
         try:
             with self._targets_at(index):
@@ -304,10 +305,13 @@ class RateFeed:
             else tf.convert_to_tensor(rate)
             for reading, rate in zip(readings, self._rates, strict=True)
         ]
-        slots = tf.range(self.size + 1)[:, None]
-        tape = tf.where(slots == index + 1, tf.cast(tf.stack(used), tf.float32), tape)
+        for tape, rate in zip(self._tapes, used, strict=True):
+            # In place.  (`tape[index].assign` ended in segmentation faults under XLA.)
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=tape.handle, indices=index, updates=tf.cast(rate, tf.float32)
+            )
         with tf.control_dependencies(gradients):
-            self._tape.assign(tf.where(slots == 0, count + 1.0, tape))
+            self._count.assign_add(1, read_value=False)
         return result
 
     def _targets_at(self, index: Any) -> AbstractContextManager[None]:
@@ -329,11 +333,14 @@ class RateFeed:
             gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
         ) -> Any:
             readings = self._used.get(self._replica_of(variable))
-            if self._attached and readings is not None and readings[part] is None:
-                # A read of its own, here: what anybody assigned since our `apply` began is
-                # seen.
-                used = self._tf.identity(self._tf.convert_to_tensor(learning_rate))
-                readings[part] = (self._here(), used)
+            if self._attached and readings is not None:
+                here = self._here()
+                # Read here, so that what anybody assigned since our `apply` began is seen;
+                # and once, for all variables.
+                reading = readings[part] or (here, self._tf.convert_to_tensor(learning_rate))
+                readings[part] = reading
+                if reading[0] is here:
+                    learning_rate = reading[1]
             return update(gradient, variable, learning_rate, *args, **kwargs)
 
         return noting
@@ -344,13 +351,13 @@ class RateFeed:
 
     def _replica_of(self, variable: Any) -> str | None:
         """Return the replica that we are in, or whose copy `variable` is, by its device."""
-        return str(variable.device) if len(self._copies(self._tape)) > 1 else None
+        return str(variable.device) if len(self._copies(self._count)) > 1 else None
 
-    def _make_variable(self) -> Any:
+    def _make_variable(self, value: Any) -> Any:
         tf = self._tf
         with self._strategy.scope():
             return tf.Variable(
-                np.zeros((self.size + 1, len(self._parts)), np.float32),
+                value,
                 trainable=False,
                 # Each replica writes its own copy, and nobody adds them up.
                 synchronization=tf.VariableSynchronization.ON_READ,
@@ -369,7 +376,7 @@ class RateFeed:
         copies: tuple[Any, ...] = self._strategy.experimental_local_results(variable)
         return copies
 
-    def _fill(self, variable: Any, values: NDArray[np.float32]) -> None:
+    def _fill(self, variable: Any, values: Any) -> None:
         for copy in self._copies(variable):
             copy.assign(values)
 
@@ -390,18 +397,17 @@ class RateFeed:
     def feed(self, rates: NDArray[np.float32], start: int) -> None:
         """Give the rates of the steps from `start` on, at most `size`; any beyond have 0."""
         self._note_last_used()
-        table = np.zeros((self.size + 1, len(self._parts)), np.float32)
-        table[: len(rates)] = rates
-        self._fill(self._table, table)
+        for table, planned in zip(self._tables, rates.T, strict=True):
+            self._fill(table, np.pad(planned, (0, self.size + 1 - len(planned))))
         self._start = start
         self._targets.go_to(start)
-        self._fill(self._tape, np.zeros_like(table))
+        self._fill(self._count, np.int64(0))
 
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
-        tapes = np.stack([copy.numpy() for copy in self._copies(self._tape)])
-        count = int(tapes[0, 0, 0])
-        used = tapes[:, 1 : 1 + min(count, self.size)]
+        count = int(self._copies(self._count)[0].numpy())
+        tapes = [[copy.numpy() for copy in self._copies(tape)] for tape in self._tapes]
+        used = np.stack(tapes, axis=-1)[:, : min(count, self.size)]
         # A rate that is not the same in all replicas is none.
         return count, np.where((used == used[0]).all(axis=0), used[0], np.float32("nan"))
 
