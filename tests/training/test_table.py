@@ -57,3 +57,26 @@ def test_step_that_fails_leaves_rate_and_record_at_the_step_before(
     np.testing.assert_array_equal(weights_of(model)[:6], -used)
     np.testing.assert_array_equal(callback.applied, used)
     assert float(model.optimizer.learning_rate) == used[-1]
+
+
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}])
+def test_update_is_given_what_keras_gives_it(options: dict[str, Any]) -> None:
+    given = []
+
+    class Layerwise(keras.optimizers.SGD):  # type: ignore[misc]
+        def _backend_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
+            for factor, gradient, variable in zip((1, 0.5), grads, variables, strict=True):
+                rate = learning_rate if factor == 1 else learning_rate * factor
+                self.update_step(gradient, variable, rate)
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            given.append(learning_rate)
+            super().update_step(gradient, variable, learning_rate)
+
+    optimizer = Layerwise(1.0)
+    model = make_model(STEPS, optimizer, layers=("whole", "half"), **options)
+    callback = lrdsl.compile("linear(from=1, to=0.5)")
+    fit(model, callback, STEPS)
+    np.testing.assert_array_equal(weights_of(model, 0), -callback.applied)
+    np.testing.assert_array_equal(weights_of(model, 1), -callback.applied / 2)
+    assert given[0] is optimizer._learning_rate

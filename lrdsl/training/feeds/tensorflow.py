@@ -333,14 +333,11 @@ class RateFeed:
             gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
         ) -> Any:
             readings = self._used.get(self._replica_of(variable))
-            if self._attached and readings is not None:
-                here = self._here()
-                # Read here, so that what anybody assigned since our `apply` began is seen;
-                # and once, for all variables.
-                reading = readings[part] or (here, self._tf.convert_to_tensor(learning_rate))
-                readings[part] = reading
-                if reading[0] is here:
-                    learning_rate = reading[1]
+            if self._attached and readings is not None and readings[part] is None:
+                # A read of its own, here: what anybody assigned since our `apply` began is
+                # seen.  The update is given what Keras gives it, be that the variable, or
+                # another rate for each weight.
+                readings[part] = (self._here(), self._tf.convert_to_tensor(learning_rate))
             return update(gradient, variable, learning_rate, *args, **kwargs)
 
         return noting
