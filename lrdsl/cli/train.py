@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -18,20 +15,10 @@ import click
 from lrdsl.cli.completion import complete_script, complete_words
 from lrdsl.cli.dialogue import TerminalDialogue, WorkerDialogue
 from lrdsl.cli.options import can_show, has_colour, horizon_options, open_program
-from lrdsl.terminal.ink import CHARACTERS, Ink
-from lrdsl.training.aftermath import MOST as SCORED
-from lrdsl.training.aftermath import draw_runs, note_metrics, tell_scores
-from lrdsl.training.attach import watch_fits
-from lrdsl.training.closing import close
 from lrdsl.training.cluster import is_chief_of_cluster, is_one_of_several
-from lrdsl.training.course import Course, Terms
 from lrdsl.training.dialogue import Dialogue, Status, Tone
-from lrdsl.training.earlier_run import EarlierRun, choose, read_earlier_run
 from lrdsl.training.early import Early, Horizon, plan_early
 from lrdsl.training.files import replacing
-from lrdsl.training.launch import run
-from lrdsl.training.progress import Progress
-from lrdsl.training.progress import is_one_place as go_to_one_place
 from lrdsl.training.run_folder import (
     SCHEDULE,
     STATE,
@@ -39,11 +26,14 @@ from lrdsl.training.run_folder import (
     RunFolder,
     default_folder,
 )
-from lrdsl.training.session import FOLDER_VARIABLE, AddedCallback, Session
 from lrdsl.training.target import OVERRIDE, TargetError, read_words
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
+    from lrdsl.training.earlier_run import EarlierRun
+    from lrdsl.training.former_plans import Choice
+    from lrdsl.training.progress import Progress
+    from lrdsl.training.session import AddedCallback
     from lrdsl.training.witness import Seen
 
 
@@ -154,9 +144,13 @@ def train(
     now = datetime.now().astimezone()
     started = now.isoformat("T", "seconds")
     former: EarlierRun | None = None
+    choice: Choice | None = None
     stated_base, named = horizon.base, file
     try:
         if run_folder is not None:
+            from lrdsl.training.earlier_run import choose, read_earlier_run
+
+            choice = choose(keep, adopt)
             former = read_earlier_run(run_folder)
             words = tuple(former.fill_in_words(file, words))
             file, horizon, only_fit = former.fill_in(file, horizon, only_fit)
@@ -176,7 +170,6 @@ def train(
     except (FolderError, TargetError) as error:
         raise click.UsageError(str(error)) from None
     commit_every = 1 if commit_every is None else commit_every
-    choice = choose(keep, adopt)
 
     program = former.former_program() if former is not None and keep else None
     if program is None:
@@ -199,6 +192,15 @@ def train(
             status, why = consequence
             dialogue.say(why, Tone.BAD)
             sys.exit(status)
+
+    # From here on a program runs.  To show its plan takes none of this, and half the time.
+    from lrdsl.training.aftermath import MOST, draw_runs, note_metrics, tell_scores
+    from lrdsl.training.attach import watch_fits
+    from lrdsl.training.closing import close
+    from lrdsl.training.course import Course, Terms
+    from lrdsl.training.launch import run
+    from lrdsl.training.progress import is_one_place as go_to_one_place
+    from lrdsl.training.session import FOLDER_VARIABLE, Session
 
     about: dict[str, Any] = {
         "schedule": SCHEDULE,
@@ -233,7 +235,7 @@ def train(
         def begin(plan: Plan) -> None:
             on_plan(plan)
             found = add_witness(callback, progress, is_one_place=is_one_place)
-            if len(seen) >= SCORED:  # the data of hundreds of fits would fill the memory
+            if len(seen) >= MOST:  # the data of hundreds of fits would fill the memory
                 found.has_validation = False
             seen[snapshots.parent] = found
 
@@ -286,6 +288,9 @@ def train(
 
 def _progress(dialogue: Dialogue) -> Progress:
     """Return who tells how the training goes: in place at a terminal, else by lines."""
+    from lrdsl.terminal.ink import CHARACTERS, Ink
+    from lrdsl.training.progress import Progress
+
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     ink = Ink(can_show(sys.stderr, f"{CHARACTERS}━─"), has_colour(sys.stderr))
     return Progress(dialogue.say, sys.stderr if is_terminal else None, ink)
@@ -328,6 +333,10 @@ def _check_is_schedule(file: str, command: str) -> None:
 
 def _folder_for_nobody() -> Path:
     """Return a folder for what a worker's program writes where its chief's has the run's."""
+    import atexit
+    import shutil
+    import tempfile
+
     folder = tempfile.mkdtemp(prefix="lrdsl-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     file system, and keeps the suffix, by which some writers choose the format.  A block
     that raises leaves `path` as it was.
     """
-    beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    beside = path.with_name(f".{path.stem}-{os.urandom(4).hex()}{path.suffix}")
     try:
         yield beside
         flush(beside)
@@ -36,7 +35,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
     The folder is gone at the end, with all that the writer has left there: Keras makes
     files of other names next to a model that memory is too small for.
     """
-    folder = path.with_name(f".{path.stem}-{secrets.token_hex(4)}")
+    folder = path.with_name(f".{path.stem}-{os.urandom(4).hex()}")
     try:
         folder.mkdir()
         yield folder / path.name

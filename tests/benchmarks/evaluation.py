@@ -116,6 +116,28 @@ def timm_rates(steps: int) -> Floats:
     return found
 
 
+def mmengine_rates(steps: int) -> Floats:
+    """Step mmengine's linear and cosine schedules."""
+    import torch
+    from mmengine.optim import CosineAnnealingLR, LinearLR
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=PEAK)
+    warm = steps // 20
+    schedulers = [
+        LinearLR(optimizer, start_factor=1e-9, by_epoch=False, end=warm),
+        CosineAnnealingLR(
+            optimizer, T_max=steps - warm, eta_min=LOW, by_epoch=False, begin=warm, end=steps
+        ),
+    ]
+    found = np.empty(steps)
+    for step in range(steps):
+        found[step] = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return found
+
+
 def ignite_rates(steps: int) -> Floats:
     """Simulate ignite's piecewise-linear schedule."""
     from ignite.handlers.param_scheduler import PiecewiseLinear
@@ -159,6 +181,7 @@ STEPPED = {
     "torch": (torch_rates, FEW),
     "transformers": (transformers_rates, FEW),
     "timm": (timm_rates, FEW),
+    "mmengine": (mmengine_rates, FEW),
     "ignite": (ignite_rates, FEW),
     "keras": (keras_rates, 500),
 }

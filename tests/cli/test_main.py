@@ -14,6 +14,13 @@ from lrdsl.diagnostics import Diagnostic, LrsError
 from lrdsl.source import SourceText
 
 HEAVY = ("lark", "numpy", "matplotlib", "tensorflow", "keras")
+RUNS_PROGRAMS = (
+    "lrdsl.training.launch",
+    "lrdsl.training.session",
+    "csv",
+    "tempfile",
+    "hashlib",
+)
 
 
 def run(*args: str, stdin: str | bytes | None = None) -> tuple[int, str, str]:
@@ -21,15 +28,15 @@ def run(*args: str, stdin: str | bytes | None = None) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def imported_by(*args: str) -> set[str]:
-    """Return which of the heavy packages a command line imports."""
+def imported_by(*args: str, among: tuple[str, ...] = HEAVY) -> set[str]:
+    """Return which modules a command line imports."""
     program = (
         "import sys\n"
         "from lrdsl.cli.main import main\n"
         f"sys.argv = ['lrdsl', *{list(args)!r}]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        f"print([name for name in {among!r} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     return set(eval(done.stderr.splitlines()[-1]))
@@ -61,6 +68,16 @@ def test_terminal_plot_does_not_import_matplotlib(tmp_path: Path) -> None:
     found = imported_by("plot", str(tmp_path / "a.lrs"), "--epochs", "2")
     assert found == {"numpy"}
     assert imported_by("curves", "cosine") <= {"numpy"}
+
+
+def test_dry_run_shows_a_plan_without_what_runs_programs(tmp_path: Path) -> None:
+    schedule, script = tmp_path / "a.lrs", tmp_path / "script.py"
+    schedule.write_text("train 3 epochs of 5 steps\nlr = cosine(max=0.1)")
+    script.touch()
+    args = ("train", "--dry-run", str(schedule), str(script))
+    assert imported_by(*args, among=(*HEAVY, *RUNS_PROGRAMS)) == {"numpy"}
+    args = ("train", "--yes", str(schedule), str(script))
+    assert imported_by(*args, among=RUNS_PROGRAMS) >= {"lrdsl.training.session"}
 
 
 def test_help_lists_every_command_with_what_it_does() -> None:
