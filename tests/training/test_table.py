@@ -59,6 +59,23 @@ def test_step_that_fails_leaves_rate_and_record_at_the_step_before(
     assert float(model.optimizer.learning_rate) == used[-1]
 
 
+@pytest.mark.parametrize("together", [1, 4])
+def test_step_whose_loss_fails_leaves_rate_and_record_at_the_step_before(together: int) -> None:
+    def loss(y_true: Any, y_pred: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_less(y_true, 6.0)]):
+            return tf.square(tf.identity(y_pred) - y_true)
+
+    model = make_model(STEPS)
+    model.compile(model.optimizer, loss, jit_compile=False, steps_per_execution=together)
+    callback = lrdsl.compile("linear(from=0.1, to=0)")
+    data = {"x": np.eye(STEPS), "y": np.arange(STEPS), "batch_size": 1}
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        model.fit(**data, shuffle=False, callbacks=[callback], verbose=0)
+    used = callback.plan.values()[:6].astype(np.float32)
+    np.testing.assert_array_equal(callback.applied, used)
+    assert float(model.optimizer.learning_rate) == used[-1]
+
+
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}])
 def test_update_is_given_what_keras_gives_it(options: dict[str, Any]) -> None:
     given = []

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +217,8 @@ class RateFeed:
             held = self._hold()
             self._step.place = self._here()
             self._step.applications = 0
+            batch = self._tf.nest.flatten((args, kwargs), expand_composites=True)
+            self._step.data = list(filter(self._tf.is_tensor, batch))
             self._step.is_open = True
             try:
                 result = train_step(*args, **kwargs)
@@ -240,6 +242,7 @@ class RateFeed:
             finally:
                 self._step.is_open = False
                 self._step.place = None
+                self._step.data = ()
             self.has_stepped = True
             return result
 
@@ -284,10 +287,12 @@ class RateFeed:
                 "of loops and conditions, and do not decorate it",
             )
         index = tf.minimum(self._count.read_value(), np.int64(self.size))
-        # What we write waits for the gradients.  Where a dataset is at its end the step is
-        # run once more, fails for want of data, and would else have counted by then.
+        # What we write waits.  Where a dataset is at its end the step is run once more, fails
+        # for want of data, and would else have counted by then.  The rate waits for no more
+        # than the loss, which the last weight's gradient shows: updates can begin while other
+        # gradients are being computed.
         gradients = _tensors(grads)
-        with tf.control_dependencies(gradients):
+        with tf.control_dependencies([*self._step.data, *gradients[-1:]]):
             for rate, table in zip(self._rates, self._tables, strict=True):
                 rate.assign(tf.gather(table, index))
         replica = self._replica_of(self._count)
@@ -442,6 +447,7 @@ class _Step(threading.local):
     is_open = False
     applications = 0
     place: Any = None  # its graph
+    data: Sequence[Any] = ()  # its batch
 
 
 def _tensors(gradients: Any) -> list[Any]:
