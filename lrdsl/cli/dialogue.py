@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from lrdsl.cli.options import can_show, has_colour, write
-from lrdsl.preview import preview
 from lrdsl.render import render_full
 from lrdsl.terminal.ink import CHARACTERS
 from lrdsl.training.dialogue import Answer, Tone
@@ -44,6 +43,8 @@ class TerminalDialogue:
 
     def show_plan(self, plan: Plan, *, in_units_of_base: bool = False) -> None:
         """Show the curve of a plan and its summary."""
+        from lrdsl.preview import preview
+
         width = _width(self._stream)
         self._write(preview(plan, width, unicode=self._unicode, colour=self._colour))
         for warning in plan.warnings:

@@ -193,7 +193,7 @@ def train(
             dialogue.say(why, Tone.BAD)
             sys.exit(status)
 
-    # From here on a program runs.  To show its plan takes none of this, and half the time.
+    # From here on a program runs; to show its plan takes none of this.
     from lrdsl.training.aftermath import MOST, draw_runs, note_metrics, tell_scores
     from lrdsl.training.attach import watch_fits
     from lrdsl.training.closing import close
