@@ -7,15 +7,32 @@ step to the next there is less to ask.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrdsl.numeric import functions
 from lrdsl.numeric.constants import as_float
 from lrdsl.numeric.exact import Exact
 from lrdsl.planning.evaluate import evaluate_at
-from lrdsl.planning.formula import Const, Curve, Formula, Hold, Piecewise, Root
+from lrdsl.planning.formula import (
+    By,
+    Clock,
+    Const,
+    Curve,
+    Cycle,
+    Formula,
+    Hold,
+    LastTurn,
+    NextTurn,
+    Outer,
+    Piecewise,
+    Repeat,
+    Root,
+    operands,
+)
 from lrdsl.planning.shapes import blocks_of
 
 Floats = NDArray[np.float64]
@@ -52,7 +69,9 @@ def _fill(formula: Formula, first: int, out: Floats) -> None:
             _fill(value, first + cut, out[cut:])
         case Piecewise(starts=starts, pieces=pieces):
             _fill_pieces(starts, pieces, first, out)
-        case Curve() if _fill_curve(formula, first, out):
+        case Curve() if _fill_curve(formula, first, out) or _fill_cycles(formula, first, out):
+            pass
+        case Repeat() if _fill_repeat(formula, first, out):
             pass
         case _:
             _fill_any(formula, first, out)
@@ -117,6 +136,83 @@ def _fill_curve(curve: Curve, first: int, out: Floats) -> bool:
     if curve.kind != "geometric":
         body[: max(begins + 1 - first, 0)] = start
     return True
+
+
+def _fill_cycles(curve: Curve, first: int, out: Floats) -> bool:
+    """Fill in a cosine of cycles that are a number of steps long; return whether it is one."""
+    if curve.kind != "cosine" or curve.clock.absolute or curve.clock.scale <= 0:
+        return False
+    if not all(isinstance(p, Const) for p in curve.parameters):
+        return False
+    cycles = curve.parameters[-1]
+    assert isinstance(cycles, Const)
+    if cycles.value <= 0 or cycles.value == 1:
+        return False
+    length = 1 / (curve.clock.scale * Fraction(cycles.value))
+    start = -curve.clock.offset / curve.clock.scale
+    if length.denominator > 1 or start.denominator > 1:
+        return False
+
+    def fill_part(at: int, part: Floats) -> None:
+        _fill_any(curve, int(start) + at, part)
+
+    _fill_turns(int(length), first - int(start), out, fill_part)
+    return True
+
+
+def _fill_repeat(repeat: Repeat, first: int, out: Floats) -> bool:
+    """Fill in turns that are a number of steps long and all alike; return whether they are."""
+    start, length = repeat.start, repeat.length
+    if length.denominator > 1 or start.denominator > 1 or not _is_alike(repeat.operand):
+        return False
+
+    def fill_part(at: int, part: Floats) -> None:
+        _fill(repeat.operand, at, part)
+
+    since = first - int(start)
+    _fill_turns(int(length), since, out, fill_part)
+    if repeat.scale != 1:
+        turn, low = since // int(length), 0
+        highs = range(int(length) - since % int(length), out.size + int(length), int(length))
+        scales = functions.power(repeat.scale, np.arange(turn, turn + len(highs), dtype=float))
+        for high, scale in zip(highs, scales, strict=True):
+            out[low:high] *= scale
+            low = high
+    return True
+
+
+def _is_alike(operand: Formula) -> bool:
+    """Whether turns of a formula are alike: whether it knows no clock but that of its turn."""
+    match operand:
+        case Cycle() | LastTurn() | NextTurn() | Outer() | Root():
+            return False
+        case Clock(absolute=True) | By(absolute=True):
+            return False
+        case Curve(clock=Clock(absolute=True)):
+            return False
+    return all(map(_is_alike, operands(operand)))
+
+
+def _fill_turns(
+    length: int, since: int, out: Floats, fill_part: Callable[[int, Floats], None]
+) -> None:
+    """Fill in turns that are alike, of which one is evaluated.
+
+    Args:
+        length: steps of a turn.
+        since: steps from the beginning of any turn to the first.
+        out: where to.
+        fill_part: fills in a part of a turn, from a step of it on.
+    """
+    at = since % length
+    head = min(length - at, out.size) if at else 0
+    fill_part(at, out[:head])
+    count = (out.size - head) // length
+    if count:
+        turns = out[head : head + count * length].reshape(count, length)
+        fill_part(0, turns[0])
+        turns[1:] = turns[0]
+    fill_part(0, out[head + count * length :])
 
 
 def _fill_line(
