@@ -2,9 +2,9 @@
 
     python tests/benchmarks/ensemble_speed.py [ROUNDS]
 
-One line a model: the fastest `predict` of all members, one after another, over interleaved
-rounds, and as multiples of it that of the one model that `Ensemble.to_model` gives, that of
-`Ensemble.predict`, and how far the predictions are apart.
+The median time of `predict` of all members, one after another, over interleaved rounds, and
+as multiples of it that of the one model that `Ensemble.to_model` gives and that of
+`Ensemble.predict`; then how far the predictions are apart.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from measuring import begin_table, interleaved, machine, print_row, spread
 
 import lrdsl
 
@@ -56,19 +57,10 @@ def make_ensemble(shape: tuple[int, ...], body: list[Any], folder: Path) -> lrds
     return lrdsl.Ensemble.load(folder)
 
 
-def fastest(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(ROUNDS + 1):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            if turn:  # in the first one all are traced
-                seconds[name].append(time.perf_counter() - began)
-    return {name: min(found) for name, found in seconds.items()}
-
-
 def main() -> None:
     """Measure and print."""
+    head = ["members", "rows", "in turn", "spread", "one model", "`Ensemble.predict`", "apart"]
+    begin_table(f"Predictions of {MEMBERS} members", head)
     for name, (shape, body) in MODELS.items():
         with tempfile.TemporaryDirectory() as folder:
             ensemble = make_ensemble(shape, body, Path(folder, "models"))
@@ -82,19 +74,26 @@ def main() -> None:
                 return np.mean(found, axis=0)
 
             ways = {
-                "members": in_turn,
+                "in turn": in_turn,
                 "one model": lambda: one.predict(x, verbose=0),  # noqa: B023
                 "Ensemble.predict": lambda: ensemble.predict(x, verbose=0),  # noqa: B023
             }
             apart = np.abs(in_turn() - one.predict(x, verbose=0)).max()
-            found = fastest(ways)
-            whole = found.pop("members")
-            told = ", ".join(f"{way} {value / whole:.2f}x" for way, value in found.items())
-            print(
-                f"{name}, {rows} rows: {MEMBERS} members in {whole * 1000:.1f} ms; {told}; "
-                f"apart {apart:.0e}",
-                flush=True,
+            # The first turn, in which all are traced, is not among them.
+            taken = interleaved(ways, ROUNDS, time.perf_counter)
+            median = {way: statistics.median(found) for way, found in taken.items()}
+            whole = median.pop("in turn")
+            print_row(
+                [
+                    name,
+                    f"{rows:,}",
+                    f"{whole * 1e3:.0f} ms",
+                    f"± {100 * spread(taken['in turn']):.0f}%",
+                    *(f"{value / whole:.2f}" for value in median.values()),
+                    f"{apart:.0e}",
+                ]
             )
+    print(f"\nKeras {keras.__version__}, {machine()}")
 
 
 if __name__ == "__main__":
