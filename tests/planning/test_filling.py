@@ -25,7 +25,7 @@ TEXTS = [
     "0.1 until 3 then (warmup(0.1) then cosine(max=0.1) until 2) repeat scale 0.9",
     "0.1 until 3 then (warmup(0.1) then cosine(max=0.1) until 2.0005) repeat",
     "(cosine(from=0.1) by 2 steps for 2 repeat) for 12 repeat",
-    "(linear(from=0.1, to=0.2) for 4 repeat 3 then 0.1 + 0.01 * noise(seed=3) until 13) for 13 repeat scale 0.5",
+    "(linear(from=1) for 4 repeat 3 then 0.1 + 0.01 * noise(seed=3)) for 13 repeat scale 0.5",
     "(0.1 * 0.5 ^ cycle * linear(from=1, to=0.5)) for 2 repeat",
     "(linear(from=1) * (elapsed / 37 epochs) for 5) repeat",
     "(cosine(from=0.1) by epoch for 2.5) repeat",
