@@ -31,7 +31,7 @@ from measuring import begin_table, machine, print_row
 
 import lrdsl
 
-BLOCKS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+BLOCKS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 CALLS = 5
 BATCH = 16
 FITS = 20
