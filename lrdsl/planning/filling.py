@@ -162,22 +162,20 @@ def _fill_cycles(curve: Curve, first: int, out: Floats) -> bool:
 
 def _fill_repeat(repeat: Repeat, first: int, out: Floats) -> bool:
     """Fill in turns that are a number of steps long and all alike; return whether they are."""
-    start, length = repeat.start, repeat.length
-    if length.denominator > 1 or start.denominator > 1 or not _is_alike(repeat.operand):
+    if repeat.length.denominator > 1 or repeat.start.denominator > 1:
         return False
+    if not _is_alike(repeat.operand):
+        return False
+    length, since = int(repeat.length), first - int(repeat.start)
 
     def fill_part(at: int, part: Floats) -> None:
         _fill(repeat.operand, at, part)
 
-    since = first - int(start)
-    _fill_turns(int(length), since, out, fill_part)
+    _fill_turns(length, since, out, fill_part)
     if repeat.scale != 1:
-        turn, low = since // int(length), 0
-        highs = range(int(length) - since % int(length), out.size + int(length), int(length))
-        scales = functions.power(repeat.scale, np.arange(turn, turn + len(highs), dtype=float))
-        for high, scale in zip(highs, scales, strict=True):
-            out[low:high] *= scale
-            low = high
+        turn, at = divmod(since, length)
+        turns = (np.arange(at, at + out.size) // length).astype(np.float64) + turn
+        out *= functions.power(repeat.scale, turns)
     return True
 
 
