@@ -194,7 +194,8 @@ def train(
             sys.exit(status)
 
     # From here on a program runs; to show its plan takes none of this.
-    from lrdsl.training.aftermath import MOST, draw_runs, note_metrics, tell_scores
+    from lrdsl.training.aftermath import MOST as SCORED
+    from lrdsl.training.aftermath import draw_runs, note_metrics, tell_scores
     from lrdsl.training.attach import watch_fits
     from lrdsl.training.closing import close
     from lrdsl.training.course import Course, Terms
@@ -235,7 +236,7 @@ def train(
         def begin(plan: Plan) -> None:
             on_plan(plan)
             found = add_witness(callback, progress, is_one_place=is_one_place)
-            if len(seen) >= MOST:  # the data of hundreds of fits would fill the memory
+            if len(seen) >= SCORED:  # the data of hundreds of fits would fill the memory
                 found.has_validation = False
             seen[snapshots.parent] = found
 
