@@ -150,32 +150,27 @@ def _fill_cycles(curve: Curve, first: int, out: Floats) -> bool:
         return False
     length = 1 / (curve.clock.scale * Fraction(cycles.value))
     start = -curve.clock.offset / curve.clock.scale
-    if length.denominator > 1 or start.denominator > 1:
-        return False
 
     def fill_part(at: int, part: Floats) -> None:
         _fill_any(curve, int(start) + at, part)
 
-    _fill_turns(int(length), first - int(start), out, fill_part)
-    return True
+    return _fill_turns(start, length, first, out, fill_part)
 
 
 def _fill_repeat(repeat: Repeat, first: int, out: Floats) -> bool:
     """Fill in turns that are a number of steps long and all alike; return whether they are."""
-    if repeat.length.denominator > 1 or repeat.start.denominator > 1:
-        return False
     if not _is_alike(repeat.operand):
         return False
-    length, since = int(repeat.length), first - int(repeat.start)
 
     def fill_part(at: int, part: Floats) -> None:
         _fill(repeat.operand, at, part)
 
-    _fill_turns(length, since, out, fill_part)
+    if not _fill_turns(repeat.start, repeat.length, first, out, fill_part):
+        return False
     if repeat.scale != 1:
-        turn, at = divmod(since, length)
-        turns = (np.arange(at, at + out.size) // length).astype(np.float64) + turn
-        out *= functions.power(repeat.scale, turns)
+        since = first - int(repeat.start)
+        turns = np.arange(since, since + out.size) // int(repeat.length)
+        out *= functions.power(repeat.scale, turns.astype(np.float64))
     return True
 
 
@@ -192,17 +187,28 @@ def _is_alike(operand: Formula) -> bool:
 
 
 def _fill_turns(
-    length: int, since: int, out: Floats, fill_part: Callable[[int, Floats], None]
-) -> None:
+    start: Fraction,
+    each: Fraction,
+    first: int,
+    out: Floats,
+    fill_part: Callable[[int, Floats], None],
+) -> bool:
     """Fill in turns that are alike, of which one is evaluated.
 
     Args:
-        length: steps of a turn.
-        since: steps from the beginning of any turn to the first.
+        start: where a turn begins.
+        each: how long one is.
+        first: the first step.
         out: where to.
         fill_part: fills in a part of a turn, from a step of it on.
+
+    Returns:
+        Whether turns begin and end at steps, and are filled in.
     """
-    at = since % length
+    if start.denominator > 1 or each.denominator > 1:
+        return False
+    length = int(each)
+    at = (first - int(start)) % length
     head = min(length - at, out.size) if at else 0
     fill_part(at, out[:head])
     count = (out.size - head) // length
@@ -211,6 +217,7 @@ def _fill_turns(
         fill_part(0, turns[0])
         turns[1:] = turns[0]
     fill_part(0, out[head + count * length :])
+    return True
 
 
 def _fill_line(
