@@ -108,17 +108,13 @@ class Places(ABC):
 
     def _metric(self, node: nodes.Expression, scope: Scope) -> str | None:
         """Return the metric that a node names, None if it is something else."""
-        while isinstance(node, nodes.Group):
-            node = node.inner
+        node, scope = _given(node, scope)
         if isinstance(node, nodes.Text):
             return node.value
         if not isinstance(node, nodes.Name) or split(node.id)[0] is not None:
             return None
-        if node.id in scope.arguments:
-            argument = scope.arguments[node.id]
-            if argument is None:  # the definition itself is being checked
-                return node.id
-            return self._metric(argument.expression, argument.scope)
+        if node.id in scope.arguments:  # the definition itself is being checked
+            return node.id
         known = {*CLOCKS, *REFERENCES, *CONSTANTS, END}
         if node.id in known or scope.find(node.id) is not None:
             return None
@@ -126,15 +122,9 @@ class Places(ABC):
 
     def _is_a_target(self, node: nodes.Expression, scope: Scope, repair: str) -> bool:
         """Report a target where a metric is due; return whether it is one."""
-        while isinstance(node, nodes.Group):
-            node = node.inner
-        if not isinstance(node, nodes.Name):
+        node, scope = _given(node, scope)
+        if not isinstance(node, nodes.Name) or node.id in scope.arguments:
             return False
-        if node.id in scope.arguments:
-            argument = scope.arguments[node.id]
-            return argument is not None and self._is_a_target(
-                argument.expression, argument.scope, repair
-            )
         declared = scope.find(node.id)
         if not isinstance(declared, Target) and (declared or not is_known(node.id)):
             return False
@@ -149,6 +139,20 @@ class Places(ABC):
 
     def _span(self, node: nodes.Node, scope: Scope) -> Span:
         return scope.blame or node.span
+
+
+def _given(node: nodes.Expression, scope: Scope) -> tuple[nodes.Expression, Scope]:
+    """Return what groups and the arguments of calls lead to, and where that was written.
+
+    While a definition itself is being checked, its parameters have no arguments.
+    """
+    while True:
+        if isinstance(node, nodes.Group):
+            node = node.inner
+        elif isinstance(node, nodes.Name) and (argument := scope.arguments.get(node.id)):
+            node, scope = argument.expression, argument.scope
+        else:
+            return node, scope
 
 
 def _default(parameter: CurveParameter, span: Span) -> core.Core:
