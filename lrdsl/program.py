@@ -206,8 +206,8 @@ def load(path: str | PathLike[str], **lets: LetValue) -> Program:
         TypeError: it is no path.
     """
     if not isinstance(path, str | PathLike):
-        number = isinstance(path, int | float) and not isinstance(path, bool)
-        repair = f'; a constant rate is a text, `lrdsl.loads("{path}")`' if number else ""
+        hint = f'; a constant rate is a text, `lrdsl.loads("{path}")`'
+        repair = hint if _is_number(path) else ""
         raise TypeError(f"the path of an `.lrs` file is needed, not {_shown(path)}{repair}")
     return make_program(read_source(path if isinstance(path, str) else Path(path)), lets)
 
@@ -220,8 +220,7 @@ def loads(text: str, **lets: LetValue) -> Program:
             "the file"
         )
     if not isinstance(text, str):
-        number = isinstance(text, int | float) and not isinstance(text, bool)
-        repair = f': a constant rate is written "{text}"' if number else ""
+        repair = f': a constant rate is written "{text}"' if _is_number(text) else ""
         raise TypeError(f"the text of a schedule is needed, not {_shown(text)}{repair}")
     return make_program(SourceText(text.removeprefix("\ufeff")), lets)
 
@@ -285,6 +284,10 @@ def _problems_to_come(plan: Plan) -> list[Diagnostic]:
 
     expected = outlook(plan)
     return [] if expected is None or expected.trouble is None else expected.trouble.problems
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _shown(given: object) -> str:

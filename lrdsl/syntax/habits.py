@@ -146,9 +146,7 @@ def foreign_habit(
         if meant is not None and suggest(text, sorted(KEYWORDS)) is None:
             message, label = f"`{text}` is no unit", "units are epochs, steps and %"
             repair = f"did you mean `{meant}`?"
-    if not message:
-        return None
-    return Diagnostic(code="LRS102", message=message, primary=Label(span, label), help=repair)
+    return _said(message, label, repair, span) if message else None
 
 
 def near(span: Span) -> tuple[int, int]:
