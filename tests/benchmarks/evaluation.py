@@ -14,7 +14,7 @@ import importlib
 import os
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -60,6 +60,17 @@ def by_hand() -> Floats:
 # -- other libraries: a function to the rates of so many steps, and how many it is asked for
 
 
+def stepped(optimizer: Any, schedulers: Sequence[Any], steps: int) -> Floats:
+    """Return the rate of a torch optimizer at each step that schedulers take it through."""
+    found = np.empty(steps)
+    for step in range(steps):
+        found[step] = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return found
+
+
 def torch_rates(steps: int) -> Floats:
     """Step torch's SequentialLR."""
     import torch
@@ -77,12 +88,7 @@ def torch_rates(steps: int) -> Floats:
         ],
         milestones=[warm, end],
     )
-    found = np.empty(steps)
-    for step in range(steps):
-        found[step] = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        scheduler.step()
-    return found
+    return stepped(optimizer, [scheduler], steps)
 
 
 def transformers_rates(steps: int) -> Floats:
@@ -92,12 +98,7 @@ def transformers_rates(steps: int) -> Floats:
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=PEAK)
     scheduler = get_cosine_schedule_with_warmup(optimizer, steps // 20, steps)
-    found = np.empty(steps)
-    for step in range(steps):
-        found[step] = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        scheduler.step()
-    return found
+    return stepped(optimizer, [scheduler], steps)
 
 
 def timm_rates(steps: int) -> Floats:
@@ -129,13 +130,7 @@ def mmengine_rates(steps: int) -> Floats:
             optimizer, T_max=steps - warm, eta_min=LOW, by_epoch=False, begin=warm, end=steps
         ),
     ]
-    found = np.empty(steps)
-    for step in range(steps):
-        found[step] = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return found
+    return stepped(optimizer, schedulers, steps)
 
 
 def ignite_rates(steps: int) -> Floats:
