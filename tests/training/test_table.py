@@ -22,7 +22,7 @@ def test_record_shows_a_table_that_was_tampered_with(jit: bool) -> None:
     class Tamper(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             if batch == 6:
-                table = self.model.optimizer.apply.__self__._tables[0]
+                table = self.model.optimizer.apply.__self__._window._tables[0]
                 values = table.numpy()
                 values[7] = 9.0
                 table.assign(values)

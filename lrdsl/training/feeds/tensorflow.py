@@ -1,19 +1,14 @@
 """The rate from inside the compiled train step, on the TensorFlow backend.
 
-Rates of the coming steps lie in a variable, the table.  For the time of one `fit` the
-optimizer's `apply` is shadowed, on the instance, by one that looks up the running step's
-rate, assigns it to the optimizer's own rate, applies, writes the rate that the update was
-given to a second variable, the tape, and counts the step in a third.  All of it is traced
+For the time of one `fit` the optimizer's `apply` is shadowed, on the instance, by one that
+looks up the running step's rate in a `RateWindow`, assigns it to the optimizer's own rate,
+applies, records the rate that the update was given, and counts the step.  All of it is traced
 into the train step, so it holds within one execution of many steps and under XLA, where a
-callback cannot reach.  On a small model every operation in there can be measured, and one
-that looks at the whole table more than most.
+callback cannot reach.
 
-All of them are ours alone: no optimizer or model tracks them, so what is saved while we
-are attached is what would be saved without us.
-
-Under a distribution strategy each replica has a table, a tape and a count of its own.  The
-replicas of one process are traced by a thread each, which wait for one another where variables
-are updated: that is done in the thread that began them, one replica after the other.
+Under a distribution strategy the replicas of one process are traced by a thread each, which
+wait for one another where variables are updated: that is done in the thread that began them,
+one replica after the other.
 """
 
 from __future__ import annotations
@@ -34,14 +29,10 @@ from lrdsl.training.feeds.keeping import UNTRACK, keeping_rate
 from lrdsl.training.feeds.mirrored_columns import MirroredColumns
 from lrdsl.training.feeds.parts import build_optimizer, parts_of
 from lrdsl.training.feeds.tensorflow_columns import GraphColumns
+from lrdsl.training.feeds.tensorflow_window import WINDOW, RateWindow
 
 if TYPE_CHECKING:
     from lrdsl.plan import Plan
-
-WINDOW = 2048
-"""Steps held at once.  XLA copies table and tape at every step, of which this is few enough
-to cost nothing, and enough that filling the table again does not either."""
-
 
 _KEPT = "_lrdsl_feed"
 
@@ -79,14 +70,8 @@ class RateFeed:
         self.on_detach: Callable[[], None] = lambda: None
         self._last_used: NDArray[np.float32] | None = None
 
-        # For each part of the optimizer the rates to use, and those used; both end with a
-        # place for steps that nobody planned, which are given a rate of 0.
         self._strategy = model.distribute_strategy
-        empty = np.zeros(self.size + 1, np.float32)
-        self._tables = [self._make_variable(empty) for _ in self._parts]
-        self._tapes = [self._make_variable(empty) for _ in self._parts]
-        # How many steps have run; of 64 bits, as GPUs do not count in 32.
-        self._count = self._make_variable(np.int64(0))
+        self._window = RateWindow(self._strategy, self.size, len(self._parts))
         self._targets = AllTargets(self._parts, plan, self.size + 1, self._make_columns)
         self._start = 0
 
@@ -286,16 +271,16 @@ class RateFeed:
                 "let `train_step` call `self.optimizer.apply` once for each batch, outside "
                 "of loops and conditions, and do not decorate it",
             )
-        index = tf.minimum(self._count.read_value(), np.int64(self.size))
+        index = self._window.index()
         # What we write waits.  Where a dataset is at its end the step is run once more, fails
         # for want of data, and would else have counted by then.  The rate waits for no more
         # than the loss, which the last weight's gradient shows: updates can begin while other
         # gradients are being computed.
         gradients = _tensors(grads)
         with tf.control_dependencies([*self._step.data, *gradients[-1:]]):
-            for rate, table in zip(self._rates, self._tables, strict=True):
-                rate.assign(tf.gather(table, index))
-        replica = self._replica_of(self._count)
+            for rate, planned in zip(self._rates, self._window.planned(index), strict=True):
+                rate.assign(planned)
+        replica = self._window.replica_here()
         self._used[replica] = [None] * len(self._parts)
         try:
             with self._targets_at(index):
@@ -310,13 +295,9 @@ class RateFeed:
             else tf.convert_to_tensor(rate)
             for reading, rate in zip(readings, self._rates, strict=True)
         ]
-        for tape, rate in zip(self._tapes, used, strict=True):
-            # In place.  (`tape[index].assign` ended in segmentation faults under XLA.)
-            tf.raw_ops.ResourceScatterUpdate(
-                resource=tape.handle, indices=index, updates=tf.cast(rate, tf.float32)
-            )
+        self._window.record(index, used)
         with tf.control_dependencies(gradients):
-            self._count.assign_add(1, read_value=False)
+            self._window.count_step()
         return result
 
     def _targets_at(self, index: Any) -> AbstractContextManager[None]:
@@ -337,7 +318,7 @@ class RateFeed:
         def noting(
             gradient: Any, variable: Any, learning_rate: Any, *args: Any, **kwargs: Any
         ) -> Any:
-            readings = self._used.get(self._replica_of(variable))
+            readings = self._used.get(self._window.replica_of(variable))
             if self._attached and readings is not None and readings[part] is None:
                 # A read of its own, here: what anybody assigned since our `apply` began is
                 # seen.  The update is given what Keras gives it, be that the variable, or
@@ -351,36 +332,12 @@ class RateFeed:
         eager = self._tf.executing_eagerly()  # where each thread has a graph of its own
         return None if eager else self._tf.compat.v1.get_default_graph()
 
-    def _replica_of(self, variable: Any) -> str | None:
-        """Return the replica that we are in, or whose copy `variable` is, by its device."""
-        return str(variable.device) if len(self._copies(self._count)) > 1 else None
-
-    def _make_variable(self, value: Any) -> Any:
-        tf = self._tf
-        with self._strategy.scope():
-            return tf.Variable(
-                value,
-                trainable=False,
-                # Each replica writes its own copy, and nobody adds them up.
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
-
     def _make_columns(self) -> GraphColumns | MirroredColumns:
         distribute = self._tf.distribute
         mirrored = (distribute.MirroredStrategy, distribute.MultiWorkerMirroredStrategy)
         if isinstance(self._strategy, mirrored):
             return MirroredColumns(self._strategy, self.size + 1)
         return GraphColumns()
-
-    def _copies(self, variable: Any) -> tuple[Any, ...]:
-        """Return what the replicas of this process have."""
-        copies: tuple[Any, ...] = self._strategy.experimental_local_results(variable)
-        return copies
-
-    def _fill(self, variable: Any, values: Any) -> None:
-        for copy in self._copies(variable):
-            copy.assign(values)
 
     def _hold(self) -> list[tuple[Any, Any]]:
         # Traced, a step that is refused has not run.  Eagerly it has: the first is undone.
@@ -399,19 +356,13 @@ class RateFeed:
     def feed(self, rates: NDArray[np.float32], start: int) -> None:
         """Give the rates of the steps from `start` on, at most `size`; any beyond have 0."""
         self._note_last_used()
-        for table, planned in zip(self._tables, rates.T, strict=True):
-            self._fill(table, np.pad(planned, (0, self.size + 1 - len(planned))))
+        self._window.fill(rates)
         self._start = start
         self._targets.go_to(start)
-        self._fill(self._count, np.int64(0))
 
     def used(self) -> tuple[int, NDArray[np.float32]]:
         """Return how many steps have run since `feed`, and the rates they used."""
-        count = int(self._copies(self._count)[0].numpy())
-        tapes = [[copy.numpy() for copy in self._copies(tape)] for tape in self._tapes]
-        used = np.stack(tapes, axis=-1)[:, : min(count, self.size)]
-        # A rate that is not the same in all replicas is none.
-        return count, np.where((used == used[0]).all(axis=0), used[0], np.float32("nan"))
+        return self._window.used()
 
     def follow(self, plan: Plan) -> bool:
         """Take a plan that differs in steps to come; return whether the step suits it."""
@@ -419,7 +370,7 @@ class RateFeed:
 
     def last_targets(self) -> dict[str, float]:
         """Return what the last step that ran used of the other targets."""
-        count = self.used()[0]
+        count = self._window.count
         return self._targets.values(self._start + count - 1) if count else {}
 
     def last_used(self) -> NDArray[np.float32] | None:
